@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_ALLOC_H
+#define BASE_ALLOC_H
+
+#include <stddef.h>
+
+#define CVL_ALIGN 64   /* bytes: a cache line, and the widest vector */
+
+/* 64-byte aligned, not cleared; NULL when there is no memory. Zero bytes give a pointer that may be freed. */
+void *cvl_alloc(size_t bytes);
+void *cvl_calloc(size_t count, size_t bytes);   /* cleared; NULL as well when the product overflows */
+void  cvl_free(void *memory);
+
+static inline size_t cvl_round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/lists.h"
+
+#include <string.h>
+#include "base/ctx.h"
+#include "base/text.h"
+#include "bench/nets.h"
+#include "bench/report.h"
+#include "conv/registry.h"
+
+static const char *const device_names[] = { [CVL_CPU] = "cpu", [CVL_CUDA] = "cuda" };
+
+static void put_levels(FILE *to, const char *title, int count)
+{
+    fprintf(to, "%-14s", title);
+    for (int isa = 0; isa < count; isa++)
+        fprintf(to, " %s", cvl_isa_name((enum cvl_isa)isa));
+    fputc('\n', to);
+}
+
+void list_algos(FILE *to, const cvl_ctx *ctx)
+{
+    fprintf(to, "%-14s %8s  %-6s  %-24s  %s\n", "algorithm", "revision", "device", "knobs", "available");
+    for (const struct cvl_algo *const *at = cvl_algos; *at; at++) {
+        const struct cvl_algo *algo = *at;
+        char knobs[128] = "-";
+        struct cvl_text text = { knobs, sizeof knobs, 0 };
+        for (int i = 0; algo->knobs[i]; i++)
+            cvl_text_add(&text, "%s%s", i ? ":" : "", algo->knobs[i]);
+        const struct cvl_device *device;
+        const bool missing = algo->device != ctx->device->kind && cvl_device_get(algo->device, 0, &device) != CVL_OK;
+        fprintf(to, "%-14s %8d  %-6s  %-24s  %s\n", algo->name, algo->revision, device_names[algo->device], knobs,
+                missing ? cvl_last_error() : "yes");
+    }
+}
+
+cvl_status list_nets(FILE *to)
+{
+    fprintf(to, "%-20s %9s %5s  %-42s  %s\n", "net", "different", "all", "what", "check that its derivation passed");
+    for (const struct net *net = nets; net->name; net++) {
+        struct layer_list layers = { 0 };
+        const cvl_status status = net_read(net->name, &layers);
+        if (status != CVL_OK)
+            return status;
+        int all = 0;
+        for (int i = 0; i < layers.count; i++)
+            all += layers.at[i].count;
+        fprintf(to, "%-20s %9d %5d  %-42s  %s\n", net->name, layers.count, all, net->what, net->check);
+        layer_list_free(&layers);
+    }
+    return CVL_OK;
+}
+
+static void put_rates(FILE *to, const struct cvl_rates rates[2])
+{
+    static const struct { const char *what, *unit; size_t offset; } rows[] = {
+        { "f32 multiply-add peak", "GFLOP/s", offsetof(struct cvl_rates, f32_flops) },
+        { "int8 multiply-add peak", "GOP/s", offsetof(struct cvl_rates, s8_ops) },
+        { "copy in the L2 cache", "GB/s", offsetof(struct cvl_rates, copy_l2) },
+        { "copy in the L3 cache", "GB/s", offsetof(struct cvl_rates, copy_l3) },
+        { "copy in memory", "GB/s", offsetof(struct cvl_rates, copy_dram) },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fprintf(to, "%-24s", rows[i].what);
+        for (int threads = 0; threads < 2; threads++)
+            fprintf(to, " %13.1f", *(const double *)((const char *)&rates[threads] + rows[i].offset) / 1e9);
+        fprintf(to, "  %s\n", rows[i].unit);
+    }
+}
+
+static void put_cache(FILE *to, const char *title, size_t bytes)
+{
+    char text[BYTES_TEXT_MAX];
+    fprintf(to, "%-14s %s\n", title, bytes ? report_bytes(bytes, text) : "unknown");
+}
+
+cvl_status list_machine(FILE *to, const cvl_ctx *ctx)
+{
+    const struct cvl_cpu *cpu = cvl_cpu_info();
+    cvl_ctx_options options;
+    cvl_ctx *single;
+    cvl_ctx_options_init(&options);
+    options.threads = 1;
+    const cvl_status status = cvl_ctx_create(&options, &single);
+    if (status != CVL_OK)
+        return status;
+    fprintf(to, "%-14s %s\n%-14s %d\n", "processor", cpu->model, "processors", cpu->processors);
+    put_levels(to, "isa built", CVL_ISA_COUNT);
+    put_levels(to, "isa usable", cvl_isa_best() + 1);
+    fprintf(to, "%-14s %s\n", "isa in use", cvl_isa_name(ctx->isa));
+    put_cache(to, "L1 data cache", cpu->l1d);
+    put_cache(to, "L2 cache", cpu->l2);
+    put_cache(to, "L3 cache", cpu->l3);
+    fprintf(to, "\n%-24s %8d thread %5d thread%s\n", "measured", 1, ctx->threads, ctx->threads == 1 ? "" : "s");
+    const struct cvl_rates rates[] = { cvl_rates_measure(single, 1, true), cvl_rates_measure(ctx, 1, true) };
+    put_rates(to, rates);
+    cvl_ctx_destroy(single);
+    return CVL_OK;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/report.h"
+
+#include <string.h>
+#include "conv/desc.h"
+
+/* Whoever wins with one of these, the reader wants to know what this project's own best takes. */
+static const char *const vendors[] = { "onednn", "cudnn", NULL };
+
+void report_init(struct layer_report *report, const struct layer_list *list, const struct layer *layer,
+                 const struct bench_place *place)
+{
+    *report = (struct layer_report){ .layer = layer, .place = place };
+    workload_label(list, layer, report->label);
+    cvl_conv_print(&layer->desc, report->problem, sizeof report->problem);
+}
+
+void report_take(struct layer_report *report, const cvl_result *results, int count)
+{
+    report->results = results;
+    report->count = count;
+    report->chosen = NULL;
+    for (int i = 0; i < count; i++)
+        if (results[i].chosen)
+            report->chosen = &results[i];
+}
+
+static bool of_vendor(const cvl_result *result)
+{
+    const size_t length = strcspn(result->candidate, ":");
+    for (int i = 0; vendors[i]; i++)
+        if (strlen(vendors[i]) == length && memcmp(result->candidate, vendors[i], length) == 0)
+            return true;
+    return false;
+}
+
+static bool is_right(const cvl_result *result)
+{
+    return result->samples > 0
+        && (result->outcome == CVL_OUTCOME_OK || result->outcome == CVL_OUTCOME_ELIMINATED);
+}
+
+static const cvl_result *fastest(const struct layer_report *report, bool own)
+{
+    const cvl_result *best = NULL;
+    for (int i = 0; i < report->count; i++) {
+        const cvl_result *result = &report->results[i];
+        if (result != report->chosen && is_right(result) && !(own && of_vendor(result))
+            && (!best || result->median_ms < best->median_ms))
+            best = result;
+    }
+    return best;
+}
+
+const cvl_result *report_runner_up(const struct layer_report *report)
+{
+    return fastest(report, false);
+}
+
+const cvl_result *report_best_own(const struct layer_report *report)
+{
+    return report->chosen && of_vendor(report->chosen) ? fastest(report, true) : NULL;
+}
+
+cvl_source report_source(const struct layer_report *report)
+{
+    for (int i = 0; i < report->count; i++)
+        if (report->results[i].source == CVL_SOURCE_MEASURED)
+            return CVL_SOURCE_MEASURED;
+    return report->chosen ? report->chosen->source : CVL_SOURCE_NONE;
+}
+
+bool report_has_fault(const struct layer_report *report)
+{
+    for (int i = 0; i < report->count; i++)
+        if (report->results[i].outcome == CVL_OUTCOME_WRONG || report->results[i].outcome == CVL_OUTCOME_FAILED)
+            return true;
+    return false;
+}
+
+double report_time_ms(const cvl_result *result)
+{
+    return result->samples > 0 ? result->median_ms : result->estimate_ms;
+}
+
+/* bf16 and f16 tensors are held against the f32 peak: that is what every candidate for them can count on. */
+double report_peak(const struct layer_report *report)
+{
+    return cvl_conv_is_integer(&report->layer->desc) ? report->place->peak.s8_ops : report->place->peak.f32_flops;
+}
+
+double report_gflops(const struct layer_report *report, const cvl_result *result)
+{
+    return result->samples > 0 && result->median_ms > 0
+        ? cvl_conv_flops(&report->layer->desc) / (result->median_ms * 1e6) : 0;
+}
+
+double report_percent_peak(const struct layer_report *report, const cvl_result *result)
+{
+    const double peak = report_peak(report);
+    return peak > 0 ? 100e9 * report_gflops(report, result) / peak : 0;
+}
+
+const char *report_bytes(size_t bytes, char text[BYTES_TEXT_MAX])
+{
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB" };
+    double value = (double)bytes;
+    int unit = 0;
+    for (; value >= 1000 && unit < 3; unit++)
+        value /= 1024;
+    snprintf(text, BYTES_TEXT_MAX, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The contract of a backend. An algorithm is one file that defines `const struct cvl_algo cvl_algo_NAME` and one
+ * line in conv/meson.build; oracle tests, tuner and bench iterate the registry. */
+#ifndef CONV_ALGO_H
+#define CONV_ALGO_H
+
+#include "base/ctx.h"
+#include "cvl/conv.h"
+
+#define CVL_KNOBS_MAX 4
+#define CVL_VARIANTS_MAX 12
+
+/* One setting of an algorithm's knobs, in the order of cvl_algo.knobs; 0 is the default and not printed. */
+struct cvl_variant {
+    int  knob[CVL_KNOBS_MAX];
+    bool nondeterministic;            /* two runs may differ in their last bits */
+};
+
+struct cvl_algo {
+    const char     *name;             /* stable: it is written into cache files */
+    int             revision;         /* raise it when speed or numerics change */
+    cvl_device_kind device;
+    const char     *knobs[CVL_KNOBS_MAX + 1];   /* names, then NULL: {"rows"} makes im2col:rows=14 */
+
+    /* NULL, or why not: a lower-case reason that a user understands (cvl_reason). */
+    const char *(*reject)(const cvl_ctx *ctx, const cvl_conv_desc *desc);
+    /* Writes at most max variants, best guess first, and returns how many. NULL: the default alone. */
+    int         (*variants)(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max);
+    /* Seconds that one run takes, from multiplications and bytes and ctx->rates. */
+    double      (*estimate)(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
+    /* The largest rel_error that is not a bug, for this problem. */
+    double      (*tolerance)(const cvl_conv_desc *desc, const struct cvl_variant *variant);
+
+    /* Sets workspace_bytes and, for a filter it packs, packed_bytes and packed_format; refuses knobs out of range
+     * with CVL_ENOTFOUND. May keep what it worked out in plan->state, which fini releases. */
+    cvl_status  (*init)(cvl_plan *plan);
+    cvl_status  (*pack)(const cvl_plan *plan, const cvl_conv_args *args, void *packed);
+    cvl_status  (*run)(const cvl_plan *plan, const cvl_conv_args *args, void *workspace);
+    void        (*fini)(cvl_plan *plan);
+};
+
+struct cvl_plan {
+    const cvl_ctx         *ctx;
+    const struct cvl_algo *algo;
+    cvl_conv_desc          desc;      /* complete and checked */
+    struct cvl_variant     variant;
+    char                   candidate[CVL_CANDIDATE_MAX];
+    size_t                 workspace_bytes;
+    size_t                 packed_bytes;       /* 0: reads the raw filter */
+    bool                   packed_required;    /* with const_filter: run has no way to read the raw filter */
+    /* What the packed bytes look like besides k, c, r, s, groups, types, quant, w_layout, pass and ISA; candidates
+     * of one algorithm with equal texts share packed filters. Empty: the candidate's name. */
+    char                   packed_format[CVL_CANDIDATE_MAX];
+    uint64_t               packed_id;
+    void                  *state;              /* the algorithm's own; released by fini */
+};
+
+/* What packed_id is of a plan with packed bytes: a hash of all that they depend on. */
+uint64_t cvl_plan_packed_identity(const cvl_plan *plan);
+
+#endif

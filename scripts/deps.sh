@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by bench.sh and test.sh: `need PACKAGE...` makes Debian packages present. Root installs what is missing; anyone
+# else is told the exact command.
+
+installed() {
+    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
+need() {
+    missing=
+    for package; do
+        installed "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "$0: this system has no apt-get; please install what these Debian packages hold:$missing" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "$0: some packages are missing; please run" >&2
+        echo "    sudo apt-get install$missing" >&2
+        exit 1
+    fi
+    echo "installing$missing"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# To build and run; to test as well.
+build_packages="gcc libc6-dev meson ninja-build pkgconf libopenblas-openmp-dev libcsv-dev"
+test_packages="$build_packages libcmocka-dev clang libomp-dev python3 man-db"
+
+# meson's package needs no git, but the commit that results are marked with does.
+[ ! -e "$(dirname "$0")/../.git" ] || build_packages="$build_packages git"

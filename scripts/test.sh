@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The whole test suite on a fresh Debian machine: installs what is missing, builds in every configuration that is
+# supported, and tests. Ends with the line "N passed, N failed, N skipped"; the exit status is 0 when nothing failed.
+# Logs stay in build-test/. Usage: sh scripts/test.sh [STEP...]     (steps: see the end of this file)
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/scripts/deps.sh"
+need $test_packages
+
+out=$root/build-test
+mkdir -p "$out"
+passed=0
+failed=0
+skipped=0
+
+# check NAME COMMAND...: one test of the suite.
+check() {
+    name=$1
+    shift
+    if "$@" >"$out/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok      $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $name; the end of build-test/$name.log:"
+        tail -n 40 "$out/$name.log"
+    fi
+}
+
+# suite NAME SETUP-ARGUMENTS... : builds one configuration and counts its tests.
+suite() {
+    name=$1
+    shift
+    began=$(date +%s)
+    rm -rf "$out/$name"
+    if ! meson setup "$out/$name" "$root" -Dwerror=true "$@" >"$out/$name.log" 2>&1 ||
+        ! ninja -C "$out/$name" >>"$out/$name.log" 2>&1; then
+        failed=$((failed + 1))
+        echo "FAILED  $name does not build; the end of build-test/$name.log:"
+        tail -n 40 "$out/$name.log"
+        return
+    fi
+    meson test -C "$out/$name" --print-errorlogs ${suite_arguments:-} >>"$out/$name.log" 2>&1
+    count=$(python3 "$root/scripts/count_tests.py" "$out/$name" "$name")
+    set -- $count
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+    echo "        $name: $1 passed, $2 failed, $3 skipped in $(($(date +%s) - began)) s"
+    [ "$2" -eq 0 ] || tail -n 60 "$out/$name.log"
+}
+
+step_gcc() { suite gcc; }
+step_clang() { CC=clang suite clang; }
+step_sanitizers() {
+    ASAN_OPTIONS=detect_leaks=0 suite sanitizers --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+}
+step_no_openmp() { check builds-without-openmp sh "$root/scripts/build_only.sh" "$out/no-openmp" -Dopenmp=disabled; }
+step_no_nvcc() { PATH=/usr/sbin:/usr/bin:/sbin:/bin check builds-without-nvcc sh "$root/scripts/build_only.sh" "$out/no-nvcc"; }
+step_problems() { check ten-thousand-random-problems "$out/gcc/tests/test_oracle" --problems 10000; }
+step_nets() { check every-net-verified python3 "$root/tests/verify_nets.py" "$out/gcc/bench/conv-bench" "$root/bench/nets"; }
+step_install() { check installed-library sh "$root/tests/check_install.sh" "$root" "$out/gcc" "$out/prefix"; }
+
+for step in ${*:-gcc problems nets install clang sanitizers no_openmp no_nvcc}; do
+    "step_$step"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

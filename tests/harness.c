@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+#include "conv/reference/oracle.h"
+#include "conv/registry.h"
+#include "trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The ways in which one plan is run. The first is held against the oracle; all others must give its very bits, or, where
+ * a variant is not deterministic, are held against the oracle too. */
+static const struct how {
+    const char     *name;
+    int             ctx;
+    enum guard_side side;
+    bool            in_place;     /* the residual is the written tensor; only where there is a residual */
+} hows[] = {
+    { "one thread", HARNESS_SERIAL, GUARD_END, false },
+    { "one thread again", HARNESS_SERIAL, GUARD_END, false },
+    { "three threads, guard page in front", HARNESS_PARALLEL, GUARD_START, false },
+    { "a host's pool in reverse order", HARNESS_REVERSED, GUARD_END, false },
+    { "residual in place", HARNESS_PARALLEL, GUARD_END, true },
+};
+enum { HOWS = sizeof hows / sizeof *hows };
+
+/* ---- contexts ---- */
+
+static void run_in_reverse(void *pool, int tasks, cvl_task_fn *fn, void *arg)
+{
+    for (int task = tasks - 1; task >= 0; task--)
+        fn(task, task % 3, arg);
+}
+
+bool harness_create(struct harness *harness)
+{
+    static const int threads[] = { [HARNESS_SERIAL] = 1, [HARNESS_PARALLEL] = 3, [HARNESS_REVERSED] = 3 };
+    memset(harness, 0, sizeof *harness);
+    trial_catch_signals();
+    for (int i = 0; i < HARNESS_CTXS; i++) {
+        cvl_ctx_options options;
+        cvl_ctx_options_init(&options);
+        options.threads = threads[i];
+        options.parallel_for = i == HARNESS_REVERSED ? run_in_reverse : NULL;
+        if (cvl_ctx_create(&options, &harness->ctx[i]) != CVL_OK) {
+            fprintf(stderr, "no context: %s\n", cvl_last_error());
+            return false;
+        }
+    }
+    return true;
+}
+
+void harness_destroy(struct harness *harness)
+{
+    for (int i = 0; i < HARNESS_CTXS; i++)
+        cvl_ctx_destroy(harness->ctx[i]);
+}
+
+/* ---- one run ---- */
+
+static void check_values(struct trial *trial, const struct how *how, const void *written)
+{
+    const double tolerance = trial->algo->tolerance(&trial->desc, &trial->plan[0]->variant);
+    const struct cvl_error error = cvl_oracle_compare(&trial->desc, written, NULL, trial->count, trial->want);
+    const double share = error.rel == 0 ? 0 : error.rel / tolerance;
+    if (!(error.rel <= tolerance))
+        trial_fail(trial, how->name, "rel_error is %.3g, expected at most %.3g; element %zu is %.9g, expected %.9g", error.rel,
+             tolerance, error.worst, error.got, error.want);
+    else if (trial->fill == FILL_PLAIN && share > trial->cell->worst)
+        trial->cell->worst = share;
+}
+
+static void check_result(struct trial *trial, const struct how *how, const struct cvl_problem *problem)
+{
+    if (!guard_intact(problem->written))
+        trial_fail(trial, how->name, "wrote beside the written tensor");
+    if (how == hows)
+        memcpy(trial->first, problem->written, problem->written_bytes);
+    if (how == hows || !cvl_plan_deterministic(trial->plan[0]))
+        check_values(trial, how, problem->written);
+    else if (memcmp(trial->first, problem->written, problem->written_bytes) != 0)
+        trial_fail(trial, how->name, "other bits than with one thread");
+}
+
+static void run_plan(struct trial *trial, const struct how *how)
+{
+    const struct cvl_problem *problem = &trial->problem[how->side];
+    const cvl_plan *plan = trial->plan[how->ctx];
+    const size_t bytes = cvl_plan_workspace_size(plan);
+    cvl_conv_args args = problem->args;
+    void *workspace = bytes ? guard_alloc(how->side, bytes, 64) : NULL;
+    if (workspace)
+        memset(workspace, 0xff, bytes);
+    if (trial->packed[0]) {
+        args.packed = trial->packed[how->side];
+        args.w = NULL;
+    }
+    memset(problem->written, 0xff, problem->written_bytes);
+    if (how->in_place) {
+        memcpy(problem->written, args.residual, problem->written_bytes);
+        args.residual = problem->written;
+    }
+    trial_announce(trial, how->name);
+    trial->harness->runs++;
+    if (cvl_plan_run(plan, &args, workspace) != CVL_OK)
+        trial_fail(trial, how->name, "%s: %s", "the run was refused", cvl_last_error());
+    else
+        check_result(trial, how, problem);
+    if (workspace && !guard_intact(workspace))
+        trial_fail(trial, how->name, "wrote beside its workspace of %zu bytes", bytes);
+    guard_free(workspace);
+}
+
+static void run_all_ways(struct trial *trial)
+{
+    const int ways = trial->fill == FILL_PLAIN ? HOWS : 1;
+    for (int i = 0; i < ways; i++)
+        if (!hows[i].in_place || trial->desc.epi.residual)
+            run_plan(trial, &hows[i]);
+}
+
+/* ---- packed filters ---- */
+
+/* Packed bytes depend on none of n, h, w and threads: a plan for a larger image makes the same ones. */
+static void check_packed_for_larger_image(struct trial *trial)
+{
+    const size_t bytes = cvl_plan_packed_size(trial->plan[HARNESS_SERIAL]);
+    cvl_conv_desc larger = trial->desc;
+    cvl_plan *plan;
+    larger.n++;
+    larger.h++;
+    larger.w += 2;
+    if (cvl_plan_create(trial->harness->ctx[HARNESS_PARALLEL], &larger, trial->candidate, &plan) != CVL_OK)
+        return;   /* its knobs do not fit the larger image */
+    void *again = guard_alloc(GUARD_START, bytes, 64);
+    if (cvl_plan_packed_id(plan) != cvl_plan_packed_id(trial->plan[HARNESS_SERIAL]) || cvl_plan_packed_size(plan) != bytes)
+        trial_fail(trial, "larger image", "packed_id or packed_size changes with n, h, w or threads");
+    else if (cvl_plan_pack(plan, &trial->problem[0].args, again) != CVL_OK)
+        trial_fail(trial, "larger image", "%s", cvl_last_error());
+    else if (memcmp(again, trial->packed[GUARD_START], bytes) != 0)
+        trial_fail(trial, "larger image", "packed bytes change with n, h, w or threads");
+    guard_free(again);
+    cvl_plan_destroy(plan);
+}
+
+static void run_packed(struct trial *trial)
+{
+    const size_t bytes = cvl_plan_packed_size(trial->plan[HARNESS_SERIAL]);
+    bool packed = true;
+    trial_announce(trial, "packing");
+    for (int side = 0; side < GUARD_SIDES; side++) {
+        trial->packed[side] = guard_alloc((enum guard_side)side, bytes, 64);
+        memset(trial->packed[side], side ? 0xff : 0x5a, bytes);   /* bytes left unwritten differ between the two */
+        if (cvl_plan_pack(trial->plan[side], &trial->problem[side].args, trial->packed[side]) != CVL_OK) {
+            trial_fail(trial, "packing", "%s", cvl_last_error());
+            packed = false;
+        } else if (!guard_intact(trial->packed[side])) {
+            trial_fail(trial, "packing", "wrote beside its %zu packed bytes", bytes);
+        }
+        guard_freeze(trial->packed[side]);
+    }
+    if (packed && memcmp(trial->packed[0], trial->packed[1], bytes) != 0)
+        trial_fail(trial, "packing", "other packed bytes with three threads, or some left unwritten");
+    if (packed) {
+        run_all_ways(trial);
+        check_packed_for_larger_image(trial);
+    }
+    for (int side = 0; side < GUARD_SIDES; side++) {
+        guard_free(trial->packed[side]);
+        trial->packed[side] = NULL;
+    }
+}
+
+/* ---- candidates ---- */
+
+static void check_plan(const struct trial *trial)
+{
+    const cvl_plan *plan = trial->plan[HARNESS_SERIAL];
+    if (strcmp(cvl_plan_candidate(plan), trial->candidate) != 0)
+        trial_fail(trial, "plan", "its plan calls itself %s", cvl_plan_candidate(plan));
+    for (int i = HARNESS_PARALLEL; i <= HARNESS_REVERSED; i++)
+        if (cvl_plan_packed_size(trial->plan[i]) != cvl_plan_packed_size(plan)
+            || cvl_plan_packed_id(trial->plan[i]) != cvl_plan_packed_id(plan))
+            trial_fail(trial, "plan", "packed_size or packed_id changes with the number of threads");
+}
+
+static void check_candidate(struct trial *trial, const struct cvl_variant *variant)
+{
+    bool planned = true;
+    cvl_candidate_print(trial->algo, variant, trial->candidate);
+    trial_announce(trial, "estimating and planning");
+    const double seconds = trial->algo->estimate(trial->harness->ctx[HARNESS_SERIAL], &trial->desc, variant);
+    if (!isfinite(seconds) || seconds < 0)
+        trial_fail(trial, "estimate", "estimates %g seconds", seconds);
+    for (int i = 0; i < HARNESS_CTXS && planned; i++)
+        if (cvl_plan_create(trial->harness->ctx[i], &trial->desc, trial->candidate, &trial->plan[i]) != CVL_OK) {
+            trial_fail(trial, "plan", "no plan on context %d: %s", i, cvl_last_error());
+            planned = false;
+        }
+    if (planned) {
+        check_plan(trial);
+        if (!(trial->plan[HARNESS_SERIAL]->packed_required && cvl_plan_packed_size(trial->plan[HARNESS_SERIAL]) > 0))
+            run_all_ways(trial);
+        if (cvl_plan_packed_size(trial->plan[HARNESS_SERIAL]) > 0)
+            run_packed(trial);
+        trial->cell->candidates += trial->fill == FILL_PLAIN;
+    }
+    for (int i = 0; i < HARNESS_CTXS; i++) {
+        cvl_plan_destroy(trial->plan[i]);
+        trial->plan[i] = NULL;
+    }
+    *trial->candidate = '\0';
+}
+
+static bool is_listed(const struct cvl_variant *variants, int count, const struct cvl_variant *variant)
+{
+    for (int i = 0; i < count; i++)
+        if (memcmp(variants[i].knob, variant->knob, sizeof variant->knob) == 0)
+            return true;
+    return false;
+}
+
+/* Some variants are offered for many threads only; all of them must be right with any number. */
+static void check_algo(struct trial *trial, int index)
+{
+    const cvl_ctx *ctx = trial->harness->ctx[HARNESS_SERIAL];
+    struct cvl_variant variants[2 * CVL_VARIANTS_MAX];
+    const bool plain = trial->fill == FILL_PLAIN;
+    int count = 0;
+    trial->algo = cvl_algos[index];
+    trial->cell = tally_at(&trial->harness->tally, index, &trial->desc);
+    trial->cell->offered += plain;
+    trial_announce(trial, "asking for variants");
+    const char *refusal = cvl_algo_refusal(ctx, trial->algo, &trial->desc);
+    if (refusal && (!*refusal || refusal[strlen(refusal) - 1] == '.'))
+        trial_fail(trial, "reject", "its reason is '%s', expected a lower-case phrase without a full stop", refusal);
+    if (refusal)
+        return;
+    trial->cell->accepted += plain;
+    for (int i = HARNESS_SERIAL; i <= HARNESS_PARALLEL; i++)
+        count += cvl_algo_variants(trial->harness->ctx[i], trial->algo, &trial->desc, variants + count);
+    for (int i = 0; i < count; i++)
+        if (!is_listed(variants, i, &variants[i]))
+            check_candidate(trial, &variants[i]);
+}
+
+void harness_check(struct harness *harness, const cvl_conv_desc *desc, enum fill fill)
+{
+    struct trial trial;
+    if (trial_create(&trial, harness, desc, fill)) {
+        harness->problems++;
+        for (int i = 0; cvl_algos[i]; i++)
+            if (!harness->only || strcmp(harness->only, cvl_algos[i]->name) == 0)
+                check_algo(&trial, i);
+    }
+    trial_destroy(&trial);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Holds every candidate of every algorithm that accepts a problem against the oracle, in every way it can be run: raw and
+ * packed filter, any number of threads, a host's pool, the residual in place, guard pages at either end. */
+#ifndef TESTS_HARNESS_H
+#define TESTS_HARNESS_H
+
+#include "tally.h"
+
+/* What is in the image that is read (FWD, BWD_FILTER: x; BWD_DATA: y) besides random numbers. */
+enum fill { FILL_PLAIN, FILL_DENORMAL, FILL_INFINITE, FILL_NAN, FILLS };
+
+/* One thread; three threads; a host's pool of three that runs tasks from the last to the first, on one thread. */
+enum { HARNESS_SERIAL, HARNESS_PARALLEL, HARNESS_REVERSED, HARNESS_CTXS };
+
+struct harness {
+    cvl_ctx     *ctx[HARNESS_CTXS];
+    const char  *only;            /* one algorithm by name; NULL: all of them */
+    struct tally tally;           /* of plain fills */
+    long         problems, runs, failures;
+};
+
+/* At the level that CVL_ISA names. Prints why and returns false when there is no context. */
+bool harness_create(struct harness *harness);
+void harness_destroy(struct harness *harness);
+
+/* Prints a line for each failure: candidate, way of running, problem, and what was wrong. Nothing is done where the
+ * types cannot hold the fill. */
+void harness_check(struct harness *harness, const cvl_conv_desc *desc, enum fill fill);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The selector and what is in its cache: records that these tests wrote, of this machine and of others, and caches that
+ * are damaged or cannot be written. */
+#include "conv/registry.h"
+#include "tests/tuner_fixture.h"
+#include "tuner/environment.h"
+#include "tuner/store.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Records of every candidate: the last one is the fastest, and each takes what its place says. */
+static void write_records(struct fixture *f, const struct cvl_environment *environment, int revision_change,
+                          cvl_outcome of_the_last, char last[CVL_CANDIDATE_MAX])
+{
+    struct cvl_store *store;
+    cvl_result rows[ROWS];
+    char line[CVL_LINE_MAX];
+    int count;
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_ESTIMATE);
+    rows_of(tuner, &f->desc, NULL, rows, &count);
+    cvl_tuner_close(tuner);
+    while (rows[count - 1].outcome != CVL_OUTCOME_OK)
+        count--;
+    assert_int_equal(cvl_store_open(f->ctx, f->cache, &store), CVL_OK);
+    size_t length = cvl_environment_print(environment, line);
+    assert_int_equal(cvl_store_add(store, line, length), CVL_OK);
+    for (int i = 0; i < count; i++) {
+        if (rows[i].outcome != CVL_OUTCOME_OK)
+            continue;
+        const double ms = 1 + count - i;
+        const struct cvl_algo *algo = cvl_algo_find(rows[i].candidate, strcspn(rows[i].candidate, ":"));
+        struct cvl_record record = {
+            .environment = cvl_environment_id(environment), .revision = algo->revision, .samples = 9,
+            .median_ms = ms, .min_ms = ms, .ci_low_ms = ms, .ci_high_ms = ms, .estimate_ms = 1,
+            .rel_error = 1e-7, .l2_error = 1e-7, .workspace_bytes = rows[i].workspace_bytes,
+            .deterministic = true, .when = 1700000000, .problem = PROBLEM,
+        };
+        if (i == count - 1) {
+            record.revision += revision_change;
+            record.outcome = of_the_last;
+        }
+        memcpy(record.candidate, rows[i].candidate, sizeof record.candidate);
+        length = cvl_record_print(&record, line);
+        assert_true(length > 0);
+        assert_int_equal(cvl_store_add(store, line, length), CVL_OK);
+    }
+    cvl_store_close(store);
+    memcpy(last, rows[count - 1].candidate, CVL_CANDIDATE_MAX);
+}
+
+static void test_records_decide(void **state)
+{
+    struct fixture *f = *state;
+    const struct cvl_environment here = cvl_environment_of(f->ctx);
+    char fastest[CVL_CANDIDATE_MAX];
+    write_records(f, &here, 0, CVL_OUTCOME_OK, fastest);
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    assert_string_equal(cvl_plan_candidate(plan_of(tuner, &f->desc, NULL)), fastest);
+    assert_int_equal(f->progress, 0);
+    cvl_tuner_close(tuner);
+}
+
+static void test_wrong_records_forbid(void **state)
+{
+    struct fixture *f = *state;
+    const struct cvl_environment here = cvl_environment_of(f->ctx);
+    cvl_result rows[ROWS];
+    int count;
+    char wrong[CVL_CANDIDATE_MAX];
+    write_records(f, &here, 0, CVL_OUTCOME_WRONG, wrong);
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_CACHED);
+    assert_string_not_equal(cvl_plan_candidate(plan_of(tuner, &f->desc, NULL)), wrong);
+    rows_of(tuner, &f->desc, NULL, rows, &count);
+    for (int i = 0; i < count; i++)
+        if (strcmp(rows[i].candidate, wrong) == 0)
+            assert_int_equal(rows[i].outcome, CVL_OUTCOME_WRONG);
+    cvl_tuner_close(tuner);
+}
+
+static void test_another_revision_is_void_alone(void **state)
+{
+    struct fixture *f = *state;
+    const struct cvl_environment here = cvl_environment_of(f->ctx);
+    char stale[CVL_CANDIDATE_MAX];
+    write_records(f, &here, 1, CVL_OUTCOME_OK, stale);
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_FROZEN);
+    assert_string_not_equal(cvl_plan_candidate(plan_of(tuner, &f->desc, NULL)), stale);
+    cvl_tuner_close(tuner);
+    assert_int_equal(f->progress, 0);
+    tuner = open_tuner(f, CVL_MODE_TUNE);
+    plan_of(tuner, &f->desc, NULL);
+    assert_true(f->progress > 0);
+    cvl_tuner_close(tuner);
+}
+
+static void test_other_environments_are_a_prior(void **state)
+{
+    struct fixture *f = *state;
+    struct cvl_environment near = cvl_environment_of(f->ctx), far;
+    cvl_result rows[ROWS];
+    char fastest[CVL_CANDIDATE_MAX];
+    int count, chosen;
+    far = near;
+    near.threads = 64;
+    snprintf(far.cpu, sizeof far.cpu, "Abacus 3000");
+    write_records(f, &near, 0, CVL_OUTCOME_OK, fastest);
+    write_records(f, &far, 0, CVL_OUTCOME_WRONG, fastest);
+
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_FROZEN);
+    chosen = rows_of(tuner, &f->desc, NULL, rows, &count);
+    assert_string_equal(rows[chosen].candidate, fastest);
+    assert_non_null(strstr(rows[chosen].reason, "another environment"));
+    assert_non_null(strstr(rows[chosen].reason, "64 threads"));
+    assert_non_null(strstr(f->log, "64 threads"));
+    cvl_tuner_close(tuner);
+
+    tuner = open_tuner(f, CVL_MODE_CACHED);
+    assert_string_equal(cvl_plan_candidate(plan_of(tuner, &f->desc, NULL)), fastest);
+    cvl_tuner_close(tuner);
+    assert_int_equal(count_wants(f), 1);
+    assert_int_equal(f->progress, 0);
+
+    tuner = open_tuner(f, CVL_MODE_TUNE);
+    chosen = rows_of(tuner, &f->desc, NULL, rows, &count);
+    assert_true(f->progress > 0);
+    assert_int_equal(rows[chosen].source, CVL_SOURCE_MEASURED);
+    cvl_tuner_close(tuner);
+}
+
+static void overwrite_caches(const struct fixture *f)
+{
+    DIR *directory = opendir(f->cache);
+    const struct dirent *entry;
+    char path[512];
+    assert_non_null(directory);
+    while ((entry = readdir(directory))) {
+        snprintf(path, sizeof path, "%s/%s", f->cache, entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "r+");
+        if (!file)
+            continue;
+        for (int c, i = 0; (c = fgetc(file)) != EOF; i++)
+            if (i > 40 && i % 50 == 0) {
+                fseek(file, -1, SEEK_CUR);
+                fputc(c == '\n' ? c : c ^ 1, file);
+                fflush(file);
+            }
+        fclose(file);
+    }
+    closedir(directory);
+}
+
+static void test_a_damaged_cache_is_a_miss(void **state)
+{
+    struct fixture *f = *state;
+    tune(f);
+    overwrite_caches(f);
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    plan_of(tuner, &f->desc, NULL);
+    assert_true(f->progress > 0);
+    assert_non_null(strstr(f->log, f->cache));
+    assert_int_equal(cvl_tuner_close(tuner), CVL_OK);
+    f->progress = 0;
+    tuner = open_tuner(f, CVL_MODE_TUNE);
+    plan_of(tuner, &f->desc, NULL);
+    assert_int_equal(f->progress, 0);
+    cvl_tuner_close(tuner);
+}
+
+static void test_a_cache_that_cannot_be_written(void **state)
+{
+    struct fixture *f = *state;
+    cvl_result rows[ROWS];
+    int count;
+    f->options.cache_path = "/dev/null/convlab";
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    const int chosen = rows_of(tuner, &f->desc, NULL, rows, &count);
+    assert_int_equal(rows[chosen].source, CVL_SOURCE_MEASURED);
+    assert_int_equal(cvl_tuner_store_status(tuner), CVL_EIO);
+    assert_non_null(strstr(cvl_last_error(), "/dev/null"));
+    assert_int_equal(cvl_tuner_close(tuner), CVL_EIO);
+}
+
+static void test_nothing_on_disk(void **state)
+{
+    struct fixture *f = *state;
+    f->options.cache_path = "";
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    plan_of(tuner, &f->desc, NULL);
+    assert_int_equal(cvl_tuner_close(tuner), CVL_OK);
+    tuner = open_tuner(f, CVL_MODE_FROZEN);
+    const cvl_plan *plan;
+    assert_int_equal(cvl_tuner_plan(tuner, &f->desc, NULL, &plan), CVL_ENOTFOUND);
+    cvl_tuner_close(tuner);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_records_decide),
+        TEST(test_wrong_records_forbid),
+        TEST(test_another_revision_is_void_alone),
+        TEST(test_other_environments_are_a_prior),
+        TEST(test_a_damaged_cache_is_a_miss),
+        TEST(test_a_cache_that_cannot_be_written),
+        TEST(test_nothing_on_disk),
+    };
+    clear_variables();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tuner/environment.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+struct cvl_environment cvl_environment_of(const cvl_ctx *ctx)
+{
+    const struct cvl_cpu *cpu = cvl_cpu_info();
+    struct cvl_environment environment = { .threads = ctx->threads, .l1d = cpu->l1d, .l2 = cpu->l2, .l3 = cpu->l3 };
+    snprintf(environment.cpu, sizeof environment.cpu, "%s", cpu->model);
+    snprintf(environment.isa, sizeof environment.isa, "%s", cvl_isa_name(ctx->isa));
+    snprintf(environment.compiler, sizeof environment.compiler, "%.*s", (int)strcspn(COMPILER, "("), COMPILER);
+    snprintf(environment.library, sizeof environment.library, "convlab %s", cvl_version());
+    return environment;
+}
+
+double cvl_environment_distance(const struct cvl_environment *a, const struct cvl_environment *b)
+{
+    const double threads = fabs(log2((double)(a->threads > 0 ? a->threads : 1)) -
+                                log2((double)(b->threads > 0 ? b->threads : 1)));
+    return 10000 * (strcmp(a->gpu, b->gpu) != 0) + 1000 * (strcmp(a->cpu, b->cpu) != 0) +
+           100 * (strcmp(a->isa, b->isa) != 0) + 50 * (strcmp(a->cudnn, b->cudnn) != 0) + threads;
+}
+
+void cvl_environment_describe(const struct cvl_environment *e, char *text, size_t size)
+{
+    snprintf(text, size, "%s%s%s, %s, %d thread%s", e->cpu, *e->gpu ? " with " : "", e->gpu, e->isa, e->threads,
+             e->threads == 1 ? "" : "s");
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One problem under one query: a row for every candidate that this build offers, what is known of each, and which one
+ * to run. The tuner's policy is a sequence of these steps. */
+#ifndef TUNER_SURVEY_H
+#define TUNER_SURVEY_H
+
+#include "conv/algo.h"
+#include "tuner/choose.h"
+#include "tuner/environment.h"
+#include "tuner/line_set.h"
+
+struct cvl_row {
+    const struct cvl_algo *algo;
+    struct cvl_variant     variant;
+    cvl_plan              *plan;        /* made when something asks for it */
+    bool                   recorded;    /* the record is of this candidate at this build's revision */
+    bool                   unusable;    /* its plan cannot be made; result says why */
+    struct cvl_record      record;
+    cvl_result             result;
+};
+
+struct cvl_survey {
+    cvl_ctx                *ctx;
+    cvl_conv_desc           desc;       /* complete and checked */
+    char                    problem[CVL_CONV_TEXT_MAX];
+    cvl_state               state;
+    struct cvl_environment  environment;
+    uint64_t                environment_id;
+    struct cvl_limits       limits;
+    int                     count;
+    struct cvl_row         *rows;       /* in the order of the registry, then of the variants */
+    int                     chosen;     /* -1: none */
+};
+
+/* state, environment and its id are set by the caller before; rows are without records. CVL_ENOMEM. The strings of
+ * the query must outlive it. */
+cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_query *query,
+                             struct cvl_survey *survey);
+void       cvl_survey_destroy(struct cvl_survey *survey);
+
+/* Takes the records of the survey's environment from a set; rows that have one keep the better. CVL_ENOMEM. */
+cvl_status cvl_survey_load(struct cvl_survey *survey, const struct cvl_line_set *lines);
+
+/* Is there any? */
+bool       cvl_survey_recorded(const struct cvl_survey *survey);
+
+/* The row's plan, made if need be; NULL when it cannot be, and then the row is unusable. */
+cvl_plan  *cvl_survey_plan(struct cvl_survey *survey, struct cvl_row *row);
+
+/* Is this row worth measuring under the limits? Decides rows over a cap, which need a plan to know. */
+bool       cvl_survey_fits(struct cvl_survey *survey, struct cvl_row *row);
+
+/* Is a candidate without a record so slow by its estimate, compared with those that have one, that it needs none? Then
+ * it is marked as skipped. */
+bool       cvl_survey_hopeless(struct cvl_survey *survey, struct cvl_row *row);
+
+/* Has every candidate that could be chosen a record, or no need of one? */
+bool       cvl_survey_complete(struct cvl_survey *survey);
+
+/* Three ways to choose, from best to worst: each sets chosen and the rows' reasons, and tells whether it found one.
+ * A prior is what the nearest other environment recorded, where this one recorded nothing. */
+bool       cvl_survey_choose(struct cvl_survey *survey);
+bool       cvl_survey_prior(struct cvl_survey *survey, const struct cvl_line_set *lines);
+bool       cvl_survey_guess(struct cvl_survey *survey);
+
+/* Completes the rows for cvl_tuner_results. */
+void       cvl_survey_finish(struct cvl_survey *survey);
+
+#endif
