@@ -11,8 +11,8 @@ uint64_t cvl_hash_bytes(const void *bytes, size_t count)
     return hash;
 }
 
-/* crc_of_nibble[j][x]: what half a byte x does to the CRC when j more halves follow it. Sixteen look-ups that do not wait
- * for each other take eight bytes (the slicing of Kounavis and Berry, 2005), from tables of 1 KB together. */
+/* crc_of_nibble[j][x]: what half a byte x does to the CRC when j more halves follow it. Sixteen look-ups that do not
+ * wait for each other take eight bytes (the slicing of Kounavis and Berry, 2005), from tables of 1 KB together. */
 static const uint32_t crc_of_nibble[16][16] = {
     {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
      0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c},

@@ -75,9 +75,9 @@ static double run_seconds(const struct load *load)
     return cvl_now() - start;
 }
 
-/* Work per second of all threads, the best of the runs that fit in `seconds` and of five at least; ten fit at the nominal
- * rate. A pool may give two tasks to one thread, and another program may take the processor; the best run is the one in
- * which nothing of this happened. */
+/* Work per second of all threads, the best of the runs that fit in `seconds` and of five at least; ten fit at the
+ * nominal rate. A pool may give two tasks to one thread, and another program may take the processor; the best run is
+ * the one in which nothing of this happened. */
 static double best_rate(struct load *load, double nominal, double seconds)
 {
     const double work = load->work * load->ctx->threads, start = cvl_now();
@@ -91,7 +91,7 @@ static double best_rate(struct load *load, double nominal, double seconds)
     return best;
 }
 
-/* Copies within working sets of `total` bytes, shared out among the threads; the nominal rate without the memory for it. */
+/* Copies within working sets of `total` bytes, shared out among the threads; the nominal rate without memory for it. */
 static double copy_rate(const cvl_ctx *ctx, size_t total, double nominal, double seconds)
 {
     struct load load = { .ctx = ctx, .task = copy_task };

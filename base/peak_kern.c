@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the arithmetic units can do at most. A multiply-add has a latency of four or five cycles and two may start in one,
- * so ten independent sums keep the units busy; twelve fit the 16 registers of the narrow levels beside the operands. */
+ * What the arithmetic units can do at most. A multiply-add has a latency of four or five cycles and two may start in
+ * one, so ten independent sums keep the units busy; twelve fit the 16 registers of narrow levels beside operands. */
 #include "base/cpu.h"
 #include "base/peak.h"
 #include "base/vec.h"
@@ -48,8 +48,8 @@ static int dot_rounds(long rounds)
     return all[0];
 }
 
-/* Plain loads and stores, as the kernels use them: a store first reads the line it writes to. A block is loaded before it
- * is stored, so that no compiler turns the loop into a call of memcpy, which streams past the caches. */
+/* Plain loads and stores, as the kernels use them: a store first reads the line it writes to. A block is loaded before
+ * it is stored, so that no compiler turns the loop into a call of memcpy, which streams past the caches. */
 static void copy(void *to, const void *from, size_t bytes)
 {
     enum { VECTORS = 4 };

@@ -125,8 +125,8 @@ CVL_INLINE vf vf_load_even(const float *p, int lanes)
 /* Per lane: mask (all bits or none) ? a : b. */
 CVL_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 
-/* Per 32-bit lane: sum + the products of four unsigned bytes of a and signed bytes of b. Exact for every b while the bytes
- * of a are at most 127; beyond that, levels with byte multiplies but no VNNI saturate the sums of two products at 16 bits. */
+/* Per 32-bit lane: sum + the products of four unsigned bytes of a and signed bytes of b. Exact for every b while the
+ * bytes of a are at most 127; beyond, levels without VNNI may saturate sums of two products at 16 bits. */
 CVL_INLINE vi vi_dot_u8s8(vi sum, vi a, vi b)
 {
 #if defined(__AVX512VNNI__)

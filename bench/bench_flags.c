@@ -14,7 +14,8 @@ const struct bench_config bench_defaults = {
 static cvl_status add_source(struct bench_config *config, enum source_kind kind, const char *text)
 {
     if (config->source_count == SOURCES_MAX)
-        return cvl_fail(CVL_EINVAL, "'%s' is one too many, expected at most %d of --grid, --net and --conv", text, SOURCES_MAX);
+        return cvl_fail(CVL_EINVAL, "'%s' is one too many, expected at most %d of --grid, --net and --conv", text,
+                        SOURCES_MAX);
     config->sources[config->source_count].kind = kind;
     config->sources[config->source_count++].text = text;
     return CVL_OK;
@@ -123,55 +124,100 @@ static cvl_status take_max_error(void *arg, const char *value)
 #define AT(member) .offset = offsetof(struct bench_config, member)
 
 static const struct flag flags[] = {
-    { "grid", "FILE.csv", NULL, "Measure the layers of a CSV file with the columns name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,"
-      "stride_w,dil_h,dil_w,groups and optionally count and pass.", FLAG_CALL, .call = take_grid, .repeats = true },
+    { "grid", "FILE.csv", NULL,
+      "Measure the layers of a CSV file with the columns "
+      "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups and optionally count and pass.",
+      FLAG_CALL, .call = take_grid, .repeats = true },
     { "net", "NAME", "resnet50, when neither --grid nor --conv is given",
-      "Measure the layers of a network that --list-nets lists.", FLAG_CALL, .call = take_net, .repeats = true },
-    { "conv", "TEXT", NULL, "Measure one problem, such as fwd:f32:nchw:n1c64h56w56k64r3s3:pad1:bias:relu.",
+      "Measure the layers of a network that --list-nets lists.",
+      FLAG_CALL, .call = take_net, .repeats = true },
+    { "conv", "TEXT", NULL,
+      "Measure one problem, such as fwd:f32:nchw:n1c64h56w56k64r3s3:pad1:bias:relu.",
       FLAG_CALL, .call = take_conv, .repeats = true },
-    { "pass", "fwd|bwd_data|bwd_filter|all", "what the grid says, else fwd", "What is computed: y, dx or dw.",
+    { "pass", "fwd|bwd_data|bwd_filter|all", "what the grid says, else fwd",
+      "What is computed: y, dx or dw.",
       FLAG_WORD, AT(pass) },
-    { "batch", "N", "what the grid says", "Images in a batch.", FLAG_COUNT, AT(batch), .low = 1, .high = 1 << 20 },
-    { "dtype", "f32|bf16|f16|int8", "f32", "Element types; int8 is u8 images and s8 filters with s32 sums.",
+    { "batch", "N", "what the grid says",
+      "Images in a batch.",
+      FLAG_COUNT, AT(batch), .low = 1, .high = 1 << 20 },
+    { "dtype", "f32|bf16|f16|int8", "f32",
+      "Element types; int8 is u8 images and s8 filters with s32 sums.",
       FLAG_WORD, AT(dtype) },
-    { "math", "f32|tf32|bf16|f16", "f32", "Lowest arithmetic allowed.", FLAG_WORD, AT(math) },
-    { "layout", "nchw|nhwc|nchw16c|all", "nchw", "Layout of the images; the filter's is kcrs with nchw and krsc with nhwc. "
-      "nchw16c is reserved.", FLAG_WORD, AT(layout) },
-    { "epilogue", "TEXT", "none", "What is done with the sums before they are stored, such as bias:relu.",
+    { "math", "f32|tf32|bf16|f16", "f32",
+      "Lowest arithmetic allowed.",
+      FLAG_WORD, AT(math) },
+    { "layout", "nchw|nhwc|nchw16c|all", "nchw",
+      "Layout of the images; the filter's is kcrs with nchw and krsc with nhwc. nchw16c is reserved.",
+      FLAG_WORD, AT(layout) },
+    { "epilogue", "TEXT", "none",
+      "What is done with the sums before they are stored, such as bias:relu.",
       FLAG_CALL, .call = take_epilogue },
-    { "algo", "all|auto|NAME,...|!NAME", "all but reference", "Which algorithms compete; auto runs only what the selector "
-      "would choose, !NAME leaves one out.", FLAG_CALL, .call = take_algo, .repeats = true },
-    { "device", "cpu|cuda[:N]", "cpu", "Where to run.", FLAG_CALL, .call = take_device },
-    { "threads", "N", "every processor this process may use", "Threads.", FLAG_COUNT, AT(threads), .low = 1, .high = 4096 },
-    { "filter", "packed|raw", "packed", "May the filter be packed once, as in inference, or is it new in every run?",
+    { "algo", "all|auto|NAME,...|!NAME", "all but reference",
+      "Which algorithms compete; auto runs only what the selector would choose, !NAME leaves one out.",
+      FLAG_CALL, .call = take_algo, .repeats = true },
+    { "device", "cpu|cuda[:N]", "cpu",
+      "Where to run.",
+      FLAG_CALL, .call = take_device },
+    { "threads", "N", "every processor this process may use",
+      "Threads.",
+      FLAG_COUNT, AT(threads), .low = 1, .high = 4096 },
+    { "filter", "packed|raw", "packed",
+      "May the filter be packed once, as in inference, or is it new in every run?",
       FLAG_WORD, AT(filter) },
-    { "mode", "estimate|cached|tune|exhaustive|frozen", "CVL_MODE if set, else tune", "estimate never measures; cached answers "
-      "from the cache, else by estimate; tune answers from the cache, else measures; exhaustive measures everything to "
-      "the end; frozen answers from the cache or not at all.", FLAG_WORD, AT(mode) },
-    { "budget", "SECONDS", "60, and none in mode exhaustive", "How long all measuring together may take.", FLAG_NUMBER, AT(budget_s), .low = 0, .high = 1e9 },
-    { "state", "hot|cold-filter|cold", "hot", "What the processor's caches hold when the clock starts: everything, all but the "
-      "filter, nothing.", FLAG_WORD, AT(state) },
-    { "shard", "I/N", "1/1", "Take the I-th of N parts of the layers, of about equal cost.", FLAG_CALL, .call = take_shard },
-    { "shrink", "N", "no", "Cut images down to N x N, or to what the filter needs: for --verify on large grids.",
+    { "mode", "estimate|cached|tune|exhaustive|frozen", "CVL_MODE if set, else tune",
+      "estimate never measures; cached answers from the cache, else by estimate; tune answers from the cache, else "
+      "measures; exhaustive measures everything to the end; frozen answers from the cache or not at all.",
+      FLAG_WORD, AT(mode) },
+    { "budget", "SECONDS", "60, and none in mode exhaustive",
+      "How long all measuring together may take.",
+      FLAG_NUMBER, AT(budget_s), .low = 0, .high = 1e9 },
+    { "state", "hot|cold-filter|cold", "hot",
+      "What the processor's caches hold when the clock starts: everything, all but the filter, nothing.",
+      FLAG_WORD, AT(state) },
+    { "shard", "I/N", "1/1",
+      "Take the I-th of N parts of the layers, of about equal cost.",
+      FLAG_CALL, .call = take_shard },
+    { "shrink", "N", "no",
+      "Cut images down to N x N, or to what the filter needs: for --verify on large grids.",
       FLAG_COUNT, AT(shrink), .low = 1, .high = 1 << 20 },
-    { "max-workspace", "BYTES", "any", "Choose only candidates that need no more; K, M and G stand for units of 1024.",
+    { "max-workspace", "BYTES", "any",
+      "Choose only candidates that need no more; K, M and G stand for units of 1024.",
       FLAG_BYTES, AT(max_workspace) },
-    { "max-error", "EPS", "5e-5 for f32", "Choose only candidates whose measured rel_error is no larger.",
+    { "max-error", "EPS", "5e-5 for f32",
+      "Choose only candidates whose measured rel_error is no larger.",
       FLAG_CALL, .call = take_max_error },
-    { "deterministic", NULL, NULL, "Choose only candidates that give the same bits every time.", FLAG_SET, AT(deterministic) },
-    { "cache", "PATH", "CVL_CACHE if set, else $XDG_CACHE_HOME/convlab, else ~/.cache/convlab", "A directory, or one exported "
-      "file, which is only read; an empty path keeps nothing.", FLAG_TEXT, AT(cache) },
-    { "csv", "FILE|-", NULL, "Write one row per layer and candidate; - is stdout, and the table goes to stderr.",
+    { "deterministic", NULL, NULL,
+      "Choose only candidates that give the same bits every time.",
+      FLAG_SET, AT(deterministic) },
+    { "cache", "PATH", "CVL_CACHE if set, else $XDG_CACHE_HOME/convlab, else ~/.cache/convlab",
+      "A directory, or one exported file, which is only read; an empty path keeps nothing.",
+      FLAG_TEXT, AT(cache) },
+    { "csv", "FILE|-", NULL,
+      "Write one row per layer and candidate; - is stdout, and the table goes to stderr.",
       FLAG_TEXT, AT(csv) },
-    { "compare", "OLD.csv", NULL, "Compare the chosen times with those of an earlier --csv.", FLAG_TEXT, AT(compare) },
-    { "verify", NULL, NULL, "Instead of timing, run every candidate once and check all of its outputs against the oracle.",
+    { "compare", "OLD.csv", NULL,
+      "Compare the chosen times with those of an earlier --csv.",
+      FLAG_TEXT, AT(compare) },
+    { "verify", NULL, NULL,
+      "Instead of timing, run every candidate once and check all of its outputs against the oracle.",
       FLAG_SET, AT(verify) },
-    { "why", NULL, NULL, "Show every candidate of each layer, and why it was not chosen.", FLAG_SET, AT(why) },
-    { "profile", NULL, NULL, "Show where the time of each chosen candidate goes.", FLAG_SET, AT(profile) },
-    { "quiet", NULL, NULL, "Print no table and no progress.", FLAG_SET, AT(quiet) },
-    { "list-algos", NULL, NULL, "List the algorithms of this build.", FLAG_SET, AT(list_algos) },
-    { "list-nets", NULL, NULL, "List the networks that --net knows.", FLAG_SET, AT(list_nets) },
-    { "machine", NULL, NULL, "Show the processor, its peaks and its memory's speed, measured at 1 and at all threads.",
+    { "why", NULL, NULL,
+      "Show every candidate of each layer, and why it was not chosen.",
+      FLAG_SET, AT(why) },
+    { "profile", NULL, NULL,
+      "Show where the time of each chosen candidate goes.",
+      FLAG_SET, AT(profile) },
+    { "quiet", NULL, NULL,
+      "Print no table and no progress.",
+      FLAG_SET, AT(quiet) },
+    { "list-algos", NULL, NULL,
+      "List the algorithms of this build.",
+      FLAG_SET, AT(list_algos) },
+    { "list-nets", NULL, NULL,
+      "List the networks that --net knows.",
+      FLAG_SET, AT(list_nets) },
+    { "machine", NULL, NULL,
+      "Show the processor, its peaks and its memory's speed, measured at 1 and at all threads.",
       FLAG_SET, AT(machine) },
     { .name = NULL },
 };
@@ -199,7 +245,8 @@ static const struct note examples[] = {
     { "conv-bench --net vgg16 --pass all --csv vgg16.csv", "Write what every candidate of all three passes takes." },
     { "conv-bench --csv new.csv --compare old.csv --mode exhaustive", "What became faster or slower since old.csv?" },
     { "conv-bench --grid mine.csv --max-workspace 1M --why", "Who wins within a mebibyte, and why?" },
-    { "conv-bench --net unet --verify --pass all --layout all --shrink 16", "Check all candidates against the oracle." },
+    { "conv-bench --net unet --verify --pass all --layout all --shrink 16",
+      "Check all candidates against the oracle." },
     { NULL, NULL },
 };
 
@@ -209,8 +256,8 @@ const struct program conv_bench_program = {
     .description =
         "Measures every candidate algorithm for each layer of a network, prints which one wins, by how much, at what "
         "memory and at what error, and keeps the measurements in a cache that libcvl answers from.\n"
-        "Flags about problems (--pass, --batch, --dtype, --math, --layout, --epilogue, --filter, --shrink) change every "
-        "layer, wherever it came from; without them a grid's layers are forward, f32, nchw, with a packed filter, and "
-        "--conv means exactly what its text says.",
+        "Flags about problems (--pass, --batch, --dtype, --math, --layout, --epilogue, --filter, --shrink) change "
+        "every layer, wherever it came from; without them a grid's layers are forward, f32, nchw, with a packed "
+        "filter, and --conv means exactly what its text says.",
     .flags = flags, .environment = environment, .exits = exits, .examples = examples,
 };

@@ -103,7 +103,8 @@ static cvl_status finish(struct walk *walk)
     return walk->status;
 }
 
-cvl_status cache_groups_each(const struct cvl_line_set *set, const struct cache_filter *filter, cache_group_fn *fn, void *arg)
+cvl_status cache_groups_each(const struct cvl_line_set *set, const struct cache_filter *filter, cache_group_fn *fn,
+                             void *arg)
 {
     struct walk walk = { .filter = filter, .fn = fn, .arg = arg };
     const cvl_status status = cvl_line_set_each(set, true, take, &walk);

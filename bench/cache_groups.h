@@ -24,7 +24,8 @@ typedef void cache_group_fn(void *arg, const struct cache_group *group);
 
 /* Calls fn for every group, ordered by environment, state and problem. CVL_ENOMEM. Records that this version does not
  * understand are passed over. */
-cvl_status cache_groups_each(const struct cvl_line_set *set, const struct cache_filter *filter, cache_group_fn *fn, void *arg);
+cvl_status cache_groups_each(const struct cvl_line_set *set, const struct cache_filter *filter, cache_group_fn *fn,
+                             void *arg);
 
 /* Calls fn with the one group, if there is any record of it. CVL_ENOMEM. */
 cvl_status cache_group_find(const struct cvl_line_set *set, uint64_t environment, cvl_state state, const char *problem,

@@ -168,7 +168,8 @@ static void diff_group(void *arg, const struct cache_group *group)
     struct cvl_record mine = { .candidate = "" }, theirs = { .candidate = "" };
     copy_winner(&mine, group);
     if (diff->status == CVL_OK)
-        diff->status = cache_group_find(diff->other, group->environment, group->state, group->problem, copy_winner, &theirs);
+        diff->status = cache_group_find(diff->other, group->environment, group->state, group->problem, copy_winner,
+                                        &theirs);
     if (!mine.candidate[0])
         return;
     if (!theirs.candidate[0]) {

@@ -68,11 +68,12 @@ cvl_status comparison_open(const char *old_csv, struct comparison **out)
     cvl_status status = csv_table_load(old_csv, &comparison->table);
     for (size_t i = 0; status == CVL_OK && i < sizeof needed / sizeof *needed; i++)
         if (csv_table_find(comparison->table, needed[i]) < 0)
-            status = cvl_fail(CVL_EINVAL, "%s: line 1: column %s is missing, expected what conv-bench --csv writes", old_csv,
-                              needed[i]);
+            status = cvl_fail(CVL_EINVAL, "%s: line 1: column %s is missing, expected what conv-bench --csv writes",
+                              old_csv, needed[i]);
     if (status == CVL_OK) {
         comparison->old = calloc((size_t)csv_table_rows(comparison->table), sizeof *comparison->old);
-        status = comparison->old ? read_rows(comparison) : cvl_fail(CVL_ENOMEM, "no memory to compare with %s", old_csv);
+        status = comparison->old ? read_rows(comparison)
+                                 : cvl_fail(CVL_ENOMEM, "no memory to compare with %s", old_csv);
     }
     if (status == CVL_OK)
         *out = comparison;
@@ -132,13 +133,14 @@ void comparison_layer(FILE *to, struct comparison *comparison, const struct laye
     comparison->slower += slower;
     comparison->faster += faster;
     comparison->log_ratio += log(ratio);
-    fprintf(to, "%-30s  %-20s %9.4f  %-20s %9.4f %8.3f%s\n", report->label, old->candidate, old->median_ms, now->candidate,
-            now->median_ms, ratio, slower ? "  SLOWER" : faster ? "  faster" : "");
+    fprintf(to, "%-30s  %-20s %9.4f  %-20s %9.4f %8.3f%s\n", report->label, old->candidate, old->median_ms,
+            now->candidate, now->median_ms, ratio, slower ? "  SLOWER" : faster ? "  faster" : "");
 }
 
 void comparison_totals(FILE *to, const struct comparison *comparison)
 {
-    fprintf(to, "%d layers compared, %d slower, %d faster", comparison->compared, comparison->slower, comparison->faster);
+    fprintf(to, "%d layers compared, %d slower, %d faster", comparison->compared, comparison->slower,
+            comparison->faster);
     if (comparison->missing)
         fprintf(to, ", %d without a time on both sides", comparison->missing);
     if (comparison->compared)

@@ -56,14 +56,19 @@ static void make_query(cvl_query *query)
         query->deny = config.deny;
 }
 
+static cvl_mode effective_mode(void)
+{
+    const char *word = getenv("CVL_MODE");
+    cvl_tuner_options options;
+    cvl_tuner_options_init(&options);
+    return config.mode != UNSET ? (cvl_mode)config.mode : word && *word ? options.mode : CVL_MODE_TUNE;
+}
+
 static cvl_status open_tuners(const char *command)
 {
     cvl_tuner_options options;
     cvl_tuner_options_init(&options);
-    if (config.mode != UNSET)
-        options.mode = (cvl_mode)config.mode;
-    else if (!getenv("CVL_MODE") || !*getenv("CVL_MODE"))
-        options.mode = CVL_MODE_TUNE;
+    options.mode = effective_mode();
     options.state = (cvl_state)config.state;
     options.cache_path = config.cache;
     options.command = command;
@@ -86,7 +91,7 @@ static void describe_place(struct bench_place *place)
         .machine = cvl_cpu_info()->model, .isa = cvl_ctx_isa(sweep.ctx), .device = sweep.ctx->device->name,
         .commit = BENCH_COMMIT, .threads = cvl_ctx_threads(sweep.ctx), .state = (cvl_state)config.state,
     };
-    if (!config.verify)
+    if (!config.verify && effective_mode() != CVL_MODE_ESTIMATE)   /* else nothing has a time to compare with it */
         place->peak = cvl_rates_measure(sweep.ctx, PEAK_SECONDS, false);
 }
 
@@ -233,7 +238,8 @@ int main(int argc, char **argv)
     if (status != OPTIONS_RUN)
         return status;
     if (first < argc) {
-        snprintf(sentence, sizeof sentence, "'%.128s' is not a flag, expected flags only; see conv-bench --help", argv[first]);
+        snprintf(sentence, sizeof sentence, "'%.128s' is not a flag, expected flags only; see conv-bench --help",
+                 argv[first]);
         return refuse(sentence);
     }
     if (config.list_nets || config.list_algos || config.machine)

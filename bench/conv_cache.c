@@ -42,13 +42,14 @@ static const struct note synopses[] = {
     { "explain [--cache PATH] PROBLEM...", "Say who won, by how much, and why each other candidate did not." },
     { "untuned [--cache PATH] [PROBLEM...]",
       "List the problems that were asked for and are not tuned: problem, state, environment." },
-    { "diff A B", "Compare the winners of two caches: only in A (-), only in B (+), another winner (!), another time (~)." },
+    { "diff A B",
+      "Compare the winners of two caches: only in A (-), only in B (+), another winner (!), another time (~)." },
     { "export [--cache PATH] OUT", "Write the whole cache to one file, sorted, to ship or to keep." },
     { "import [--cache PATH] IN...", "Add the records of files or of other caches to the cache." },
     { "merge -o OUT IN...", "Write the union of files to one file; their order does not matter." },
     { "prune [--cache PATH] [--env ID] [--older-than DAYS]",
-      "Drop records for good; with neither flag, those of an older revision of their algorithm than this version's. What is "
-      "kept becomes one segment." },
+      "Drop records for good; with neither flag, those of an older revision of their algorithm than this version's. "
+      "What is kept becomes one segment." },
     { NULL, NULL },
 };
 
@@ -75,8 +76,8 @@ static const struct note examples[] = {
 
 static const struct program program = {
     .name = "conv-cache", .summary = "show, merge and move caches of measured convolution algorithms",
-    .description = "A cache holds what conv-bench and the selector of libcvl have measured, one checksummed line of text a "
-                   "record. A line that is damaged is a miss, and is reported; the others are used.",
+    .description = "A cache holds what conv-bench and the selector of libcvl have measured, one checksummed line of "
+                   "text a record. A line that is damaged is a miss, and is reported; the others are used.",
     .flags = flags, .commands = synopses, .environment = environment_notes, .exits = exits, .examples = examples,
 };
 
@@ -157,7 +158,7 @@ static int show(struct job *job) { return report(job, cache_show); }
 static int explain(struct job *job) { return report(job, cache_explain); }
 static int untuned(struct job *job) { return report(job, cache_untuned); }
 
-/* A file or a cache directory. What cannot be read, or holds no line at all, is bad input. */
+/* A file or a cache directory. What cannot be read is bad input, and so is what holds nothing of a cache. */
 static cvl_status load(struct job *job, const char *path, struct cvl_line_set **set)
 {
     struct cvl_read_report report = { .lines = 0 };
@@ -169,7 +170,7 @@ static cvl_status load(struct job *job, const char *path, struct cvl_line_set **
                                         : cvl_line_set_read(*set, path, &report);
     if (status != CVL_OK || directory)
         return status;
-    if (report.lines > 0 && report.lines == report.bad)
+    if (!report.has_schema && report.lines > 0 && report.lines == report.bad)
         return cvl_fail(CVL_ECORRUPT, "%s, expected a cache file", report.why);
     if (report.why[0])
         log_sentence(NULL, CVL_LOG_WARNING, report.why);
@@ -283,7 +284,7 @@ static int prune(struct job *job)
     pruning.oldest = (int64_t)time(NULL) - (int64_t)job->config->older_than_days * 86400;
     int used = 0;
     if (id && (sscanf(id, "%16" SCNx64 "%n", &pruning.environment, &used) != 1 || used != 16 || id[used])) {
-        cvl_fail(CVL_EINVAL, "--env '%s' is not an environment, expected 16 hexadecimal digits as show prints them", id);
+        cvl_fail(CVL_EINVAL, "--env '%s' is no environment, expected 16 hexadecimal digits as show prints them", id);
         return refuse();
     }
     const int status = open_cache(job, false);
@@ -351,8 +352,10 @@ int main(int argc, char **argv)
         return status;
     const struct command *command = first < argc ? find_command(argv[first]) : NULL;
     if (!command) {
-        cvl_fail(CVL_EINVAL, first < argc ? "there is no command '%s', see conv-cache --help"
-                                          : "expected a command%s, see conv-cache --help", first < argc ? argv[first] : "");
+        if (first < argc)
+            cvl_fail(CVL_EINVAL, "there is no command '%s', see conv-cache --help", argv[first]);
+        else
+            cvl_fail(CVL_EINVAL, "expected a command, see conv-cache --help");
         return refuse();
     }
     struct job job = { .config = &config, .operands = argv + first + 1, .count = argc - first - 1 };

@@ -83,8 +83,8 @@ static cvl_status feed(struct csv_table *table, struct csv_parser *parser, const
         if (memchr(bytes, '\0', part))
             return cvl_fail(CVL_EINVAL, "%s: line %d holds a NUL byte, expected text", table->name, table->line);
         if (csv_parse(parser, bytes, part, take_field, take_row, table) != part)
-            return cvl_fail(CVL_EINVAL, "%s: line %d has a quote where none can be, expected fields like abc or \"a,b\"",
-                            table->name, table->line);
+            return cvl_fail(CVL_EINVAL, "%s: line %d has a quote where none can be, expected fields like abc or "
+                            "\"a,b\"", table->name, table->line);
         bytes += part;
         length -= part;
     }
@@ -184,8 +184,12 @@ const char *csv_table_name(const struct csv_table *table) { return table->name; 
 int csv_table_rows(const struct csv_table *table) { return row_count(table) - 1; }
 int csv_table_columns(const struct csv_table *table) { return table->columns; }
 const char *csv_table_header(const struct csv_table *table, int column) { return field_at(table, 0, column); }
-const char *csv_table_field(const struct csv_table *table, int row, int column) { return field_at(table, row + 1, column); }
 int csv_table_line(const struct csv_table *table, int row) { return ((const int *)table->lines.at)[row + 1]; }
+
+const char *csv_table_field(const struct csv_table *table, int row, int column)
+{
+    return field_at(table, row + 1, column);
+}
 
 int csv_table_find(const struct csv_table *table, const char *column)
 {

@@ -95,7 +95,7 @@ static cvl_status read_numbers(const struct csv_table *table, const struct colum
     return CVL_OK;
 }
 
-/* What no single column can tell; `where` is "FILE: line 3". The descriptor's own check says the same without columns. */
+/* What no single column can tell; `where` is "FILE: line 3". The descriptor's own check knows no columns. */
 static cvl_status check_row(const struct row *row, const char *where)
 {
     const struct { const char *column; int channels; } divided[] = {

@@ -35,8 +35,8 @@ bool progress_tell(void *arg, double done)
         const double share = (progress->done + (done < 1 ? done : 1)) / progress->total;
         const int filled = (int)(share * BAR_WIDTH);
         fprintf(stderr, "\r[%.*s%*s] %3.0f %%  %d of %d  %.0f s  %s\033[K", filled,
-                "##############################", BAR_WIDTH - filled, "", 100 * share, progress->done + 1, progress->total,
-                now - progress->start, progress->label ? progress->label : "");
+                "##############################", BAR_WIDTH - filled, "", 100 * share, progress->done + 1,
+                progress->total, now - progress->start, progress->label ? progress->label : "");
         fflush(stderr);
         progress->drawn = now;
     }

@@ -179,7 +179,7 @@ void report_table_totals(FILE *to, const struct bench_totals *totals, double sec
         fprintf(to, ", %.1f GFLOP/s", totals->flops / (totals->ms * 1e6));
     if (totals->percents)
         fprintf(to, "; geometric mean %.1f %% of peak", exp(totals->log_percent / totals->percents));
-    fprintf(to, "; largest workspace %s\n", report_bytes(totals->workspace, bytes));
+    fprintf(to, "\nlargest workspace %s\n", report_bytes(totals->workspace, bytes));
     put_sources(to, totals);
     fprintf(to, ", in %.1f s; %s%s\n", seconds, *cache ? "cache: " : "no cache is kept", cache);
     fflush(to);

@@ -10,8 +10,8 @@ cvl_status run_buffers_create(const cvl_plan *plan, cvl_conv_args *args, struct 
     cvl_status status = CVL_OK;
     *buffers = (struct run_buffers){ cvl_alloc(workspace_bytes), cvl_alloc(packed_bytes) };
     if (!buffers->workspace || !buffers->packed)
-        status = cvl_fail(CVL_ENOMEM, "no memory for a workspace of %zu bytes and a packed filter of %zu", workspace_bytes,
-                          packed_bytes);
+        status = cvl_fail(CVL_ENOMEM, "no memory for a workspace of %zu bytes and a packed filter of %zu",
+                          workspace_bytes, packed_bytes);
     else if (packed_bytes) {
         status = cvl_plan_pack(plan, args, buffers->packed);
         args->packed = buffers->packed;

@@ -65,8 +65,9 @@ static void judge(struct check *check, const cvl_plan *plan, cvl_result *result)
     if (error.rel <= tolerance)
         return;
     result->outcome = CVL_OUTCOME_WRONG;
-    snprintf(result->reason, sizeof result->reason, "element %zu is %.9g, the oracle says %.9g; error %.2e, tolerance %.2e",
-             error.worst, error.got, error.want, error.rel, tolerance);
+    snprintf(result->reason, sizeof result->reason,
+             "element %zu is %.9g, the oracle says %.9g; error %.2e, tolerance %.2e", error.worst, error.got,
+             error.want, error.rel, tolerance);
 }
 
 static void fail_with(cvl_result *result, cvl_outcome outcome, const char *sentence)

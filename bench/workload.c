@@ -97,8 +97,10 @@ static void set_layout(cvl_conv_desc *desc, int layout)
 static cvl_status expand(const struct bench_config *config, const struct layer *read, struct layer_list *list)
 {
     const bool every_pass = config->pass == PASS_ALL, both = config->layout == LAYOUT_ALL;
-    for (int pass = every_pass ? CVL_FWD : config->pass; pass <= (every_pass ? CVL_BWD_FILTER : config->pass); pass++) {
-        for (int layout = both ? LAYOUT_NCHW : config->layout; layout <= (both ? LAYOUT_NHWC : config->layout); layout++) {
+    const int passes[] = { every_pass ? CVL_FWD : config->pass, every_pass ? CVL_BWD_FILTER : config->pass };
+    const int layouts[] = { both ? LAYOUT_NCHW : config->layout, both ? LAYOUT_NHWC : config->layout };
+    for (int pass = passes[0]; pass <= passes[1]; pass++) {
+        for (int layout = layouts[0]; layout <= layouts[1]; layout++) {
             struct layer layer = *read;
             if (pass != UNSET)
                 layer.desc.pass = (cvl_pass)pass;
@@ -107,7 +109,8 @@ static cvl_status expand(const struct bench_config *config, const struct layer *
             change(config, &layer.desc);
             cvl_status status = cvl_conv_check(&layer.desc);
             if (status != CVL_OK)
-                return cvl_fail(status, "%s (%s), changed as the flags say: %s", layer.name, layer.origin, cvl_last_error());
+                return cvl_fail(status, "%s (%s), changed as the flags say: %s", layer.name, layer.origin,
+                                cvl_last_error());
             if ((status = layer_list_add(list, &layer)) != CVL_OK)
                 return status;
         }
@@ -118,7 +121,8 @@ static cvl_status expand(const struct bench_config *config, const struct layer *
 /* Rounds of some candidates at a few GFLOP/s and GB/s, and what every problem costs however small it is. */
 double workload_cost(const cvl_conv_desc *desc)
 {
-    const double elements = (double)cvl_conv_x_count(desc) + (double)cvl_conv_w_count(desc) + (double)cvl_conv_y_count(desc);
+    const double elements =
+        (double)cvl_conv_x_count(desc) + (double)cvl_conv_w_count(desc) + (double)cvl_conv_y_count(desc);
     return 0.02 + 100 * (cvl_conv_flops(desc) / 100e9 + 4 * elements / 10e9);
 }
 

@@ -63,8 +63,8 @@ void cvl_epilogue_activate(const cvl_ctx *ctx, const cvl_epilogue *epi, const st
     kerns[ctx->isa]->activate[epi->act](&runs, epi->lo, epi->hi);
 }
 
-/* The written tensor as `runs` contiguous runs: planes of NCHW, pixels of NHWC, or slices where no bias tells runs apart;
- * `task_runs` of them are one task. */
+/* The written tensor as `runs` contiguous runs, `task_runs` to a task: planes of NCHW, pixels of NHWC, or slices where
+ * no bias tells runs apart. */
 struct whole {
     const cvl_ctx       *ctx;
     const cvl_conv_desc *desc;

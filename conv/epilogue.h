@@ -19,7 +19,7 @@ struct cvl_epilogue_block {
     float       *out;
     const float *residual;      /* the same elements of the residual, maybe `out` itself; NULL: none */
     const float *bias;          /* of the first run or element; NULL: none */
-    bool         bias_by_run;   /* bias[run] for all of a run (NCHW); else bias[i] for the i-th element of each (NHWC) */
+    bool         bias_by_run;   /* bias[run] for all of a run (NCHW), else bias[i] for the i-th of each (NHWC) */
     int          runs, length;
     ptrdiff_t    stride;
 };
@@ -31,7 +31,8 @@ bool cvl_epilogue_adds(const cvl_conv_desc *desc);   /* a bias or a residual */
 void cvl_epilogue_locate(const cvl_conv_desc *desc, const cvl_conv_args *args, int channel,
                          struct cvl_epilogue_block *block);
 
-void cvl_epilogue_prefill(const cvl_ctx *ctx, const struct cvl_epilogue_block *block);   /* with zeros if it has neither */
+/* With zeros if the block has neither. */
+void cvl_epilogue_prefill(const cvl_ctx *ctx, const struct cvl_epilogue_block *block);
 void cvl_epilogue_activate(const cvl_ctx *ctx, const cvl_epilogue *epi, const struct cvl_epilogue_block *block);
 
 /* The same of the whole written tensor, on the ctx's threads. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the tests of cache files share: a folder of their own, files with given bytes, random records, and a context that
- * keeps what is logged. All of them end the test when they fail. */
+ * What the tests of cache files share: a folder of their own, files with given bytes, random records, and a context
+ * that keeps what is logged. All of them end the test when they fail. */
 #ifndef TESTS_CACHE_FIXTURE_H
 #define TESTS_CACHE_FIXTURE_H
 
@@ -22,6 +22,10 @@ int  fixture_count(const char *folder, const char *suffix);
 
 void         fixture_write(const char *path, const void *bytes, size_t count);
 struct bytes fixture_read(const char *path);               /* at: to be freed; ends with a NUL that is not counted */
+
+struct cvl_line_set *fixture_set(void);                    /* an empty one */
+struct bytes fixture_file_of(const struct cvl_line_set *set, const char *path);   /* writes it there and reads it */
+void fixture_same_sets(const struct cvl_line_set *a, const struct cvl_line_set *b, const char *path);
 
 /* Any values that a record can have, and few different keys and ranks, so that many records compete. */
 struct cvl_record fixture_wild_record(struct cvl_random *random);

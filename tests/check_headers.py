@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check_headers.py ROOT BUILD COMPILER...: every header compiles alone, without a warning; the public ones with no other
-include path than their own, as C11, C99 and, where there is a C++ compiler, as C++11."""
+"""check_headers.py ROOT BUILD COMPILER...: every header compiles alone, without a warning; the public ones with no
+other include path than their own, as C11, C99 and, where there is a C++ compiler, as C++11."""
 import os
 import shutil
 import subprocess

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check_symbols.py ROOT SHARED STATIC: the shared library exports what include/cvl declares as CVL_API and nothing else;
-every global of the static library begins with cvl_, so that no name of a program that links it is taken."""
+"""check_symbols.py ROOT SHARED STATIC: the shared library exports what include/cvl declares as CVL_API and nothing
+else; every global of the static library begins with cvl_, so that no name of a program that links it is taken."""
 import os
 import re
 import subprocess
@@ -24,8 +24,9 @@ def declared(root):
 
 def defined(library, *flags):
     """Global symbols that a library defines."""
-    lines = subprocess.run(["nm", "-g", "--defined-only", *flags, library], capture_output=True, text=True, check=True).stdout
-    symbols = {line.split()[-1].split("@")[0] for line in lines.splitlines() if len(line.split()) == 3}
+    command = ["nm", "-g", "--defined-only", *flags, library]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    symbols = {line.split()[-1].split("@")[0] for line in lines if len(line.split()) == 3}
     return {symbol for symbol in symbols if not INSTRUMENTED.match(symbol)}
 
 

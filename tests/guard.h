@@ -9,8 +9,8 @@
 
 enum guard_side { GUARD_END, GUARD_START, GUARD_SIDES };   /* where the unreadable page is */
 
-/* Never NULL. GUARD_END: the buffer ends at the page when bytes is a multiple of alignment, else less than alignment before
- * it. GUARD_START: it begins right after the page. */
+/* Never NULL. GUARD_END: the buffer ends at the page when bytes is a multiple of alignment, else less than alignment
+ * before it. GUARD_START: it begins right after the page. */
 void *guard_alloc(enum guard_side side, size_t bytes, size_t alignment);
 bool  guard_intact(const void *memory);   /* nobody wrote beside the buffer */
 void  guard_freeze(void *memory);         /* read-only until it is freed */

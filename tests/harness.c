@@ -5,12 +5,13 @@
 #include "conv/registry.h"
 #include "trial.h"
 
+#include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The ways in which one plan is run. The first is held against the oracle; all others must give its very bits, or, where
- * a variant is not deterministic, are held against the oracle too. */
+/* The ways in which one plan is run. The first is held against the oracle; all others must give its very bits, or,
+ * where a variant is not deterministic, are held against the oracle too. */
 static const struct how {
     const char     *name;
     int             ctx;
@@ -65,8 +66,8 @@ static void check_values(struct trial *trial, const struct how *how, const void 
     const struct cvl_error error = cvl_oracle_compare(&trial->desc, written, NULL, trial->count, trial->want);
     const double share = error.rel == 0 ? 0 : error.rel / tolerance;
     if (!(error.rel <= tolerance))
-        trial_fail(trial, how->name, "rel_error is %.3g, expected at most %.3g; element %zu is %.9g, expected %.9g", error.rel,
-             tolerance, error.worst, error.got, error.want);
+        trial_fail(trial, how->name, "rel_error is %.3g, expected at most %.3g; element %zu is %.9g, expected %.9g",
+                   error.rel, tolerance, error.worst, error.got, error.want);
     else if (trial->fill == FILL_PLAIN && share > trial->cell->worst)
         trial->cell->worst = share;
 }
@@ -81,6 +82,16 @@ static void check_result(struct trial *trial, const struct how *how, const struc
         check_values(trial, how, problem->written);
     else if (memcmp(trial->first, problem->written, problem->written_bytes) != 0)
         trial_fail(trial, how->name, "other bits than with one thread");
+}
+
+/* A run that leaves this thread flushing denormals or rounding otherwise would change its caller's arithmetic. */
+static void check_arithmetic(struct trial *trial, const struct how *how)
+{
+    volatile float denormal = 0x1p-140f;
+    if (denormal * 1.0f != 0 && fegetround() == FE_TONEAREST)
+        return;
+    trial_fail(trial, how->name, "left the floating-point environment changed");
+    fesetenv(FE_DFL_ENV);
 }
 
 static void run_plan(struct trial *trial, const struct how *how)
@@ -104,9 +115,10 @@ static void run_plan(struct trial *trial, const struct how *how)
     trial_announce(trial, how->name);
     trial->harness->runs++;
     if (cvl_plan_run(plan, &args, workspace) != CVL_OK)
-        trial_fail(trial, how->name, "%s: %s", "the run was refused", cvl_last_error());
+        trial_fail(trial, how->name, "the run was refused: %s", cvl_last_error());
     else
         check_result(trial, how, problem);
+    check_arithmetic(trial, how);
     if (workspace && !guard_intact(workspace))
         trial_fail(trial, how->name, "wrote beside its workspace of %zu bytes", bytes);
     guard_free(workspace);
@@ -125,7 +137,8 @@ static void run_all_ways(struct trial *trial)
 /* Packed bytes depend on none of n, h, w and threads: a plan for a larger image makes the same ones. */
 static void check_packed_for_larger_image(struct trial *trial)
 {
-    const size_t bytes = cvl_plan_packed_size(trial->plan[HARNESS_SERIAL]);
+    const cvl_plan *usual = trial->plan[HARNESS_SERIAL];
+    const size_t bytes = cvl_plan_packed_size(usual);
     cvl_conv_desc larger = trial->desc;
     cvl_plan *plan;
     larger.n++;
@@ -134,7 +147,7 @@ static void check_packed_for_larger_image(struct trial *trial)
     if (cvl_plan_create(trial->harness->ctx[HARNESS_PARALLEL], &larger, trial->candidate, &plan) != CVL_OK)
         return;   /* its knobs do not fit the larger image */
     void *again = guard_alloc(GUARD_START, bytes, 64);
-    if (cvl_plan_packed_id(plan) != cvl_plan_packed_id(trial->plan[HARNESS_SERIAL]) || cvl_plan_packed_size(plan) != bytes)
+    if (cvl_plan_packed_id(plan) != cvl_plan_packed_id(usual) || cvl_plan_packed_size(plan) != bytes)
         trial_fail(trial, "larger image", "packed_id or packed_size changes with n, h, w or threads");
     else if (cvl_plan_pack(plan, &trial->problem[0].args, again) != CVL_OK)
         trial_fail(trial, "larger image", "%s", cvl_last_error());

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Holds every candidate of every algorithm that accepts a problem against the oracle, in every way it can be run: raw and
- * packed filter, any number of threads, a host's pool, the residual in place, guard pages at either end. */
+ * Holds every candidate of every algorithm that accepts a problem against the oracle, in every way it can be run: raw
+ * and packed filter, any number of threads, a host's pool, the residual in place, guard pages at either end. */
 #ifndef TESTS_HARNESS_H
 #define TESTS_HARNESS_H
 

@@ -7,8 +7,8 @@
 
 struct range { int low, high; };
 
-/* c and k are those of one group; in half of the problems they and w are rounded up to multiples of 16, in the other half
- * they are none. pad is drawn for each of the four sides, stride, dil and filter for each of the two axes. */
+/* c and k are those of one group; in half of the problems they and w are rounded up to multiples of 16, in the other
+ * half they are none. pad is drawn for each of the four sides, stride, dil and filter for each of the two axes. */
 struct family {
     const char  *trouble;
     int          weight;
@@ -16,21 +16,22 @@ struct family {
 };
 
 static const struct family families[] = {
-    { "usual",              24, {1, 3}, {1, 40},   {1, 40}, {1, 18}, {1, 34},   {1, 5}, {1, 2}, {1, 1}, {0, 2}, {1, 1} },
-    { "3x3 of a network",   10, {1, 2}, {1, 48},   {1, 48}, {3, 16}, {3, 16},   {3, 3}, {1, 2}, {1, 1}, {1, 1}, {1, 1} },
-    { "1x1",                12, {1, 3}, {1, 96},   {1, 96}, {1, 14}, {1, 14},   {1, 1}, {1, 1}, {1, 1}, {0, 0}, {1, 1} },
-    { "1x1 strided",         4, {1, 3}, {1, 64},   {1, 64}, {1, 15}, {1, 15},   {1, 1}, {1, 3}, {1, 1}, {0, 1}, {1, 1} },
-    { "one pixel",           5, {1, 4}, {1, 90},   {1, 90}, {1, 1},  {1, 1},    {1, 3}, {1, 2}, {1, 1}, {0, 2}, {1, 1} },
-    { "pad over filter",     6, {1, 2}, {1, 12},   {1, 24}, {1, 9},  {1, 17},   {1, 3}, {1, 3}, {1, 2}, {3, 9}, {1, 1} },
-    { "stride over filter",  6, {1, 2}, {1, 24},   {1, 24}, {4, 24}, {4, 40},   {1, 2}, {3, 7}, {1, 1}, {0, 2}, {1, 1} },
-    { "dilated",             7, {1, 2}, {1, 24},   {1, 24}, {4, 18}, {4, 33},   {2, 4}, {1, 2}, {2, 5}, {0, 5}, {1, 1} },
-    { "grouped",             8, {1, 2}, {1, 9},    {1, 9},  {1, 14}, {1, 20},   {1, 4}, {1, 2}, {1, 2}, {0, 2}, {2, 6} },
-    { "depthwise",           9, {1, 2}, {1, 1},    {1, 3},  {1, 18}, {1, 34},   {1, 5}, {1, 2}, {1, 2}, {0, 2}, {2, 70} },
-    { "empty batch",         2, {0, 0}, {1, 20},   {1, 20}, {1, 9},  {1, 9},    {1, 3}, {1, 2}, {1, 1}, {0, 1}, {1, 3} },
-    { "image under filter",  5, {1, 2}, {1, 20},   {1, 20}, {1, 3},  {1, 4},    {4, 7}, {1, 2}, {1, 1}, {2, 5}, {1, 1} },
-    { "long reduction",      5, {1, 1}, {200, 600}, {1, 20}, {1, 6}, {1, 8},    {1, 3}, {1, 1}, {1, 1}, {0, 1}, {1, 1} },
-    { "large batch",         4, {4, 40}, {1, 8},   {1, 8},  {1, 8},  {1, 9},    {1, 3}, {1, 2}, {1, 1}, {0, 1}, {1, 2} },
-    { "wide",                5, {1, 1}, {1, 5},    {1, 8},  {1, 4},  {150, 400}, {1, 5}, {1, 3}, {1, 2}, {0, 3}, {1, 1} },
+    { "usual",               24, {1,3},  {1,40},    {1,40},   {1,18}, {1,34},    {1,5}, {1,2}, {1,1}, {0,2}, {1,1} },
+    { "3x3 of a network",    10, {1,2},  {1,48},    {1,48},   {3,16}, {3,16},    {3,3}, {1,2}, {1,1}, {1,1}, {1,1} },
+    { "1x1",                 12, {1,3},  {1,96},    {1,96},   {1,14}, {1,14},    {1,1}, {1,1}, {1,1}, {0,0}, {1,1} },
+    { "1x1 strided",          4, {1,3},  {1,64},    {1,64},   {1,15}, {1,15},    {1,1}, {1,3}, {1,1}, {0,1}, {1,1} },
+    { "one pixel",            5, {1,4},  {1,90},    {1,90},   {1,1},  {1,1},     {1,3}, {1,2}, {1,1}, {0,2}, {1,1} },
+    { "pad over filter",      6, {1,2},  {1,12},    {1,24},   {1,9},  {1,17},    {1,3}, {1,3}, {1,2}, {3,9}, {1,1} },
+    { "stride over filter",   6, {1,2},  {1,24},    {1,24},   {4,24}, {4,40},    {1,2}, {3,7}, {1,1}, {0,2}, {1,1} },
+    { "dilated",              7, {1,2},  {1,24},    {1,24},   {4,18}, {4,33},    {2,4}, {1,2}, {2,5}, {0,5}, {1,1} },
+    { "grouped",              8, {1,2},  {1,9},     {1,9},    {1,14}, {1,20},    {1,4}, {1,2}, {1,2}, {0,2}, {2,6} },
+    { "depthwise",            9, {1,2},  {1,1},     {1,3},    {1,18}, {1,34},    {1,5}, {1,2}, {1,2}, {0,2}, {2,70} },
+    { "empty batch",          2, {0,0},  {1,20},    {1,20},   {1,9},  {1,9},     {1,3}, {1,2}, {1,1}, {0,1}, {1,3} },
+    { "image under filter",   5, {1,2},  {1,20},    {1,20},   {1,3},  {1,4},     {4,7}, {1,2}, {1,1}, {2,5}, {1,1} },
+    { "long reduction",       5, {1,1},  {200,600}, {1,20},   {1,6},  {1,8},     {1,3}, {1,1}, {1,1}, {0,1}, {1,1} },
+    { "filters over pixels",  5, {1,2},  {30,120},  {64,200}, {2,7},  {2,7},     {1,3}, {1,2}, {1,1}, {0,1}, {1,1} },
+    { "large batch",          4, {4,40}, {1,8},     {1,8},    {1,8},  {1,9},     {1,3}, {1,2}, {1,1}, {0,1}, {1,2} },
+    { "wide",                 5, {1,1},  {1,5},     {1,8},    {1,4},  {150,400}, {1,5}, {1,3}, {1,2}, {0,3}, {1,1} },
 };
 
 static bool chance(struct cvl_random *random, int percent)
@@ -95,7 +96,8 @@ static void draw_layouts(struct cvl_random *random, cvl_conv_desc *d)
     const bool mixed = chance(random, 20);
     d->x_layout = cvl_random_below(random, 2) ? CVL_NHWC : CVL_NCHW;
     d->y_layout = mixed && chance(random, 50) ? (cvl_layout)(CVL_NHWC - d->x_layout) : d->x_layout;
-    d->w_layout = mixed ? (cvl_filter_layout)cvl_random_below(random, 3) : d->x_layout == CVL_NHWC ? CVL_KRSC : CVL_KCRS;
+    d->w_layout = mixed ? (cvl_filter_layout)cvl_random_below(random, 3)
+                        : d->x_layout == CVL_NHWC ? CVL_KRSC : CVL_KCRS;
 }
 
 static cvl_dtype *written_type(cvl_conv_desc *d)

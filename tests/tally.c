@@ -46,8 +46,8 @@ static void print_row(const struct tally *tally, int algo, int pass, int types)
 
 void tally_print(const struct tally *tally)
 {
-    printf("%-12s %-10s %-8s  accepted: %-7s  %-16s  %-16s  %8s  %s\n", "algorithm", "pass", "types", "nchw", "nhwc", "mixed",
-           "candidates", "error / tolerance");
+    printf("%-12s %-10s %-8s  accepted: %-7s  %-16s  %-16s  %8s  %s\n", "algorithm", "pass", "types", "nchw", "nhwc",
+           "mixed", "candidates", "error / tolerance");
     for (int algo = 0; cvl_algo_name(algo); algo++)
         for (int pass = 0; pass <= CVL_BWD_FILTER; pass++)
             for (int types = 0; types < TALLY_TYPES; types++)
@@ -82,8 +82,8 @@ static bool holds(const struct tally *tally, const struct expectation *row)
     const struct tally_cell sum = sum_of(tally, row);
     if (sum.accepted > 0 && 100.0 * (double)sum.accepted >= row->percent * (double)sum.offered)
         return true;
-    printf("FAILED  %s, pass %s, types %s, layouts %s: accepted %ld of %ld problems, expected %g %% of some\n", row->algo,
-           row->pass, row->types, row->layouts, sum.accepted, sum.offered, row->percent);
+    printf("FAILED  %s, pass %s, types %s, layouts %s: accepted %ld of %ld problems, expected %g %% of some\n",
+           row->algo, row->pass, row->types, row->layouts, sum.accepted, sum.offered, row->percent);
     return false;
 }
 
@@ -98,12 +98,14 @@ int tally_check(const struct tally *tally, const char *path)
     }
     for (int number = 1; fgets(line, sizeof line, file); number++) {
         struct expectation row;
-        if (number > 1 && sscanf(line, "%31[^,],%15[^,],%15[^,],%15[^,],%lf", row.algo, row.pass, row.types, row.layouts,
-                                 &row.percent) != 5) {
-            printf("FAILED  %s:%d: expected algorithm,pass,types,layouts,percent\n", path, number);
-            fallen++;
-        } else if (number > 1) {
+        if (number == 1)
+            continue;   /* the names of the columns */
+        if (sscanf(line, "%31[^,],%15[^,],%15[^,],%15[^,],%lf", row.algo, row.pass, row.types, row.layouts,
+                   &row.percent) == 5) {
             fallen += !holds(tally, &row);
+        } else {
+            printf("FAILED  %s: '%s' is not algorithm,pass,types,layouts,percent\n", path, line);
+            fallen++;
         }
     }
     fclose(file);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A run allocates nothing, and a workspace is exactly as large as the plan says. The allocators of the C library are
  * replaced, for this program and the libraries it loads, by ones that count. A plan's first run is not counted: vendor
- * libraries and the OpenMP runtime set themselves up in it. OpenBLAS's own calls are not counted either: its kernels for
- * small matrices (0.3.21, AVX-512) allocate and release a buffer in every call, and nothing turns them off. */
+ * libraries and the OpenMP runtime set themselves up in it. OpenBLAS's own calls are not counted either: its kernels
+ * for small matrices (0.3.21, AVX-512) allocate and release a buffer in every call, and nothing turns them off. */
 #include "base/alloc.h"
 #include "conv/problem.h"
 #include "conv/registry.h"
@@ -142,7 +142,8 @@ static void check_candidate(cvl_ctx *ctx, const struct cvl_problem *problem, con
     }
     const long count = calls_of_run(plan, &args, workspace);
     if (count != 0)
-        fail_msg("%s with %d threads called an allocator %ld times in two runs", candidate, cvl_ctx_threads(ctx), count);
+        fail_msg("%s with %d threads called an allocator %ld times in two runs", candidate, cvl_ctx_threads(ctx),
+                 count);
     assert_true(guard_intact(workspace));
     guard_free(workspace);
     guard_free(packed);

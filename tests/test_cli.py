@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""test_cli.py CONV-BENCH: drives the built program as a user does. Only tiny problems are measured, always into a cache of
-the test's own."""
+"""test_cli.py CONV-BENCH: drives the built program as a user does. Only tiny problems are measured, always into a cache
+of the test's own."""
 import csv
 import io
 import os
@@ -15,14 +15,14 @@ import unittest
 BENCH = os.path.abspath(sys.argv[1])
 TINY = "fwd:f32:nchw:n1c8h9w9k8r3s3:pad1"
 COLUMNS = (
-    "name,problem,pass,dtype,layout,threads,device,algorithm,candidate,chosen,status,reason,source,state,median_ms,min_ms,"
-    "ci_low_ms,ci_high_ms,samples,estimate_ms,gflops,percent_peak,workspace_bytes,packed_bytes,pack_ms,rel_error,l2_error,"
-    "deterministic,count,isa,machine,commit")
+    "name,problem,pass,dtype,layout,threads,device,algorithm,candidate,chosen,status,reason,source,state,median_ms,"
+    "min_ms,ci_low_ms,ci_high_ms,samples,estimate_ms,gflops,percent_peak,workspace_bytes,packed_bytes,pack_ms,"
+    "rel_error,l2_error,deterministic,count,isa,machine,commit")
 GRID_HEADER = "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,count\n"
 FLAGS = (
-    "--grid --net --conv --pass --batch --dtype --math --layout --epilogue --algo --device --threads --filter --mode --budget "
-    "--state --shard --max-workspace --max-error --deterministic --cache --csv --compare --verify --why --profile --quiet "
-    "--list-algos --list-nets --machine --version --help").split()
+    "--grid --net --conv --pass --batch --dtype --math --layout --epilogue --algo --device --threads --filter --mode "
+    "--budget --state --shard --max-workspace --max-error --deterministic --cache --csv --compare --verify --why "
+    "--profile --quiet --list-algos --list-nets --machine --version --help").split()
 STATUSES = {"ok", "rejected", "wrong", "over_limit", "eliminated", "skipped", "failed"}
 
 
@@ -43,8 +43,8 @@ class Cli(unittest.TestCase):
     def bench(self, *arguments, cache=None, **environment):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("CVL_") or k == "CVL_ISA"}
         command = [BENCH, "--threads", "1", "--cache", self.cache if cache is None else cache, *arguments]
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
-                              env={**clean, **environment})
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+                              timeout=120, env={**clean, **environment})
 
     def good(self, *arguments, status=0, **environment):
         result = self.bench(*arguments, **environment)
@@ -150,8 +150,8 @@ class Cli(unittest.TestCase):
         self.assertEqual({row["pass"] for row in rows if row["name"].startswith("up")}, {"bwd_data"})
 
     def test_passes_layouts_and_flags_expand(self):
-        rows = self.rows("--conv", TINY, "--pass", "all", "--layout", "all", "--batch", "3", "--filter", "packed", "--mode",
-                         "estimate")
+        rows = self.rows("--conv", TINY, "--pass", "all", "--layout", "all", "--batch", "3", "--filter", "packed",
+                         "--mode", "estimate")
         shape = "n3c8h9w9k8r3s3:pad1"
         expected = {f"{p}:f32:{l}:{shape}" + (":const" if p != "bwd_filter" else "")
                     for p in ("fwd", "bwd_data", "bwd_filter") for l in ("nchw", "nhwc")}
@@ -303,9 +303,11 @@ class Cli(unittest.TestCase):
 
     def test_compare_refuses_what_is_no_result_file(self):
         self.refused("--conv", TINY, "--compare", self.path("absent.csv"), named=["absent.csv"])
-        self.refused("--conv", TINY, "--compare", self.write("g.csv", GRID_HEADER + "a,1,8,9,9,8,3,3,1,1,1,1,1,1,1,1\n"),
+        grid = self.write("g.csv", GRID_HEADER + "a,1,8,9,9,8,3,3,1,1,1,1,1,1,1,1\n")
+        self.refused("--conv", TINY, "--compare", grid,
                      named=["g.csv", "line 1", "column problem"])
-        bad = "problem,candidate,chosen,median_ms,ci_low_ms,ci_high_ms,threads,isa,machine\nx,direct,1,fast,1,1,1,avx2,m\n"
+        bad = "problem,candidate,chosen,median_ms,ci_low_ms,ci_high_ms,threads,isa,machine\n"
+        bad += "x,direct,1,fast,1,1,1,avx2,m\n"
         self.refused("--conv", TINY, "--compare", self.write("bad.csv", bad),
                      named=["bad.csv", "line 2", "column median_ms", "'fast'"])
 
@@ -338,8 +340,8 @@ class Cli(unittest.TestCase):
         out = self.path("out.csv")
         for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
             cache = self.path(f"cache{status}")
-            command = [BENCH, "--threads", "1", "--cache", cache, "--conv", TINY, "--net", "vgg16", "--mode", "exhaustive",
-                       "--csv", out]
+            command = [BENCH, "--threads", "1", "--cache", cache, "--conv", TINY, "--net", "vgg16", "--mode",
+                       "exhaustive", "--csv", out]
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
                 deadline = time.monotonic() + 60
                 while not (os.path.exists(out) and os.path.getsize(out) > len(COLUMNS) + 1):

@@ -40,11 +40,13 @@ static void accepts_every_form_of_a_file(void **state)
     static const char *const files[] = {
         HEADER ROW,
         "\xef\xbb\xbf" HEADER ROW,
-        "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,count\r\na,1,64,56,56,64,3,3,1,1,1,1,1,1,1,3\r\n",
+        "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,count\r\n"
+            "a,1,64,56,56,64,3,3,1,1,1,1,1,1,1,3\r\n",
         HEADER "a,1,64,56,56,64,3,3,1,1,1,1,1,1,1,3",           /* no newline at the end */
         HEADER "\n\n" ROW "\n",
         HEADER "\"a\",\"1\", 64 ,56,56,64,3,3,1,1,1,1,1,1,1,3\n",
-        "count,groups,dil_w,dil_h,stride_w,stride_h,pad_w,pad_h,s,r,k,w,h,c,n,name\n3,1,1,1,1,1,1,1,3,3,64,56,56,64,1,a\n",
+        "count,groups,dil_w,dil_h,stride_w,stride_h,pad_w,pad_h,s,r,k,w,h,c,n,name\n"
+            "3,1,1,1,1,1,1,1,3,3,64,56,56,64,1,a\n",
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         struct layer_list list;
@@ -72,8 +74,8 @@ static void count_and_pass_are_optional(void **state)
 {
     struct layer_list list;
     assert_int_equal(read_text("name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,pass\n"
-                               "a,1,64,56,56,64,3,3,1,1,1,1,1,1,1,bwd_data\nb,1,64,56,56,64,3,3,1,1,1,1,1,1,1,bwd_filter\n",
-                               0, &list), CVL_OK);
+                               "a,1,64,56,56,64,3,3,1,1,1,1,1,1,1,bwd_data\n"
+                               "b,1,64,56,56,64,3,3,1,1,1,1,1,1,1,bwd_filter\n", 0, &list), CVL_OK);
     assert_int_equal(list.count, 2);
     assert_int_equal(list.at[0].count, 1);
     assert_int_equal(list.at[0].desc.pass, CVL_BWD_DATA);
@@ -95,9 +97,11 @@ static void bad_files_are_told_where_and_why(void **state)
           { "g.csv", "line 1", "column groups is missing", "expected name,n,c" } },
         { "n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups\n1,64,56,56,64,3,3,1,1,1,1,1,1,1\n",
           { "line 1", "column name is missing" } },
-        { "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,colour\na,1,64,56,56,64,3,3,1,1,1,1,1,1,1,2\n",
+        { "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,colour\n"
+          "a,1,64,56,56,64,3,3,1,1,1,1,1,1,1,2\n",
           { "line 1", "column 'colour' is unknown", "expected name,n,c" } },
-        { "name,n,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups\na,1,1,64,56,56,64,3,3,1,1,1,1,1,1,1\n",
+        { "name,n,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups\n"
+          "a,1,1,64,56,56,64,3,3,1,1,1,1,1,1,1\n",
           { "line 1", "column 'n'", "twice" } },
         { HEADER ROW "b,1,64,56,56,64,3,3,1,1,1,1,1,1,1\n", { "g.csv: line 3", "15 fields", "16" } },
         { HEADER ROW "b,1,64,56,56,64,3,3,1,1,1,1,1,1,1,1,1\n", { "line 3", "17 fields", "16" } },
@@ -128,7 +132,8 @@ static void bad_files_are_told_where_and_why(void **state)
         { HEADER "b,1,64,56,56,64,3,3,2000000000,1,1,1,1,1,1,1\n", { "line 2" } },
         { HEADER "\"b,1,64,56,56,64,3,3,1,1,1,1,1,1,1,1\n", { "g.csv: line 2", "quoted field does not end" } },
         { HEADER "a\"b,1,64,56,56,64,3,3,1,1,1,1,1,1,1,1\n", { "g.csv: line 2", "quote" } },
-        { "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,pass\na,1,64,56,56,64,3,3,1,1,1,1,1,1,1,sideways\n",
+        { "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,pass\n"
+          "a,1,64,56,56,64,3,3,1,1,1,1,1,1,1,sideways\n",
           { "line 2", "column pass", "'sideways'", "fwd, bwd_data or bwd_filter" } },
     };
     for (size_t i = 0; i < sizeof bads / sizeof *bads; i++) {
@@ -250,7 +255,7 @@ static void a_problem_text_means_what_it_says(void **state)
     layer_list_free(&list);
 }
 
-/* Together the shards are the whole, none has a layer of another's, and none costs more than the fair share and a layer. */
+/* Together the shards are the whole, no two share a layer, and none costs more than the fair share and a layer. */
 static void shards_partition_a_grid(void **state)
 {
     enum { SHARDS = 4 };

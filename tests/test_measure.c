@@ -210,7 +210,7 @@ static void test_wrong_ones_are_found(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct bout bout;
-        measure_acts(&bout, (struct act[]){ { .us = 300 }, { .us = 250, .conduct = cases[i].conduct }, { .us = 0 } });
+        measure_acts(&bout, (struct act[]){ { .us = 300 }, { .us = 350, .conduct = cases[i].conduct }, { .us = 0 } });
         const struct cvl_measurement *measured = &bout.measured[1];
         assert_int_equal(measured->outcome, cases[i].outcome);
         assert_true(*cases[i].reason ? strstr(measured->reason, cases[i].reason) != NULL : !*measured->reason);

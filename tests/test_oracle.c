@@ -215,8 +215,8 @@ static bool read_options(int argc, char **argv, struct options *options)
     return good;
 }
 
-/* Starts the program again with OpenMP threads that sleep when they wait: the three of a context may share one processor,
- * and one that spins would take it from one that works. */
+/* Starts the program again with OpenMP threads that sleep when they wait: the three of a context may share one
+ * processor, and one that spins would take it from one that works. */
 static void start_patiently(char **argv)
 {
     if (!getenv("OMP_WAIT_POLICY") && setenv("OMP_WAIT_POLICY", "passive", 1) == 0)

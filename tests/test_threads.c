@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cvl_parallel_for: every task once, slots within bounds and never shared, on OpenMP, on a host's pool, and from several
- * threads of the caller at once. */
+ * cvl_parallel_for: every task once, slots within bounds and never shared, on OpenMP, on a host's pool, and from
+ * several threads of the caller at once. */
 #include "base/clock.h"
 #include "base/ctx.h"
 #include "base/threads.h"

@@ -25,6 +25,11 @@ static void on_signal(int number)
     _exit(written > 0 ? 1 : 2);
 }
 
+static const char *name_of(const struct trial *trial)
+{
+    return *trial->candidate ? trial->candidate : trial->algo ? trial->algo->name : "no candidate";
+}
+
 void trial_fail(const struct trial *trial, const char *how, const char *format, ...)
 {
     enum { LINES_MAX = 100 };
@@ -32,8 +37,8 @@ void trial_fail(const struct trial *trial, const char *how, const char *format, 
     va_list arguments;
     if (trial->harness->failures++ >= LINES_MAX)
         return;
-    printf("FAILED  %s, %s filter, %s%s: %s: ", *trial->candidate ? trial->candidate : trial->algo ? trial->algo->name : "-",
-           trial->packed[0] ? "packed" : "raw", how, fills[trial->fill], trial->text);
+    printf("FAILED  %s, %s filter, %s%s: %s: ", name_of(trial), trial->packed[0] ? "packed" : "raw", how,
+           fills[trial->fill], trial->text);
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
@@ -43,8 +48,8 @@ void trial_fail(const struct trial *trial, const char *how, const char *format, 
 
 void trial_announce(const struct trial *trial, const char *how)
 {
-    snprintf(doing, sizeof doing, "%s, %s filter, %s: %s", *trial->candidate ? trial->candidate : trial->algo->name,
-             trial->packed[0] ? "packed" : "raw", how, trial->text);
+    snprintf(doing, sizeof doing, "%s, %s filter, %s: %s", name_of(trial), trial->packed[0] ? "packed" : "raw", how,
+             trial->text);
 }
 
 void trial_catch_signals(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One problem with its data between guard pages, what the oracle says of it, and the sentence that tells of a failure. */
+ * One problem with its data between guard pages, what the oracle says of it, and the line that tells of a failure. */
 #ifndef TESTS_TRIAL_H
 #define TESTS_TRIAL_H
 

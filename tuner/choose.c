@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "conv/desc.h"
 #include "conv/registry.h"
+#include "tuner/stats.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,11 +129,17 @@ static bool is_faster(const struct cvl_record *a, const struct cvl_record *b)
     return a->median_ms != b->median_ms ? a->median_ms < b->median_ms : strcmp(a->candidate, b->candidate) < 0;
 }
 
-/* The few samples of an eliminated candidate make no interval that could overlap. */
+static bool has_interval(const struct cvl_record *record)
+{
+    return record->samples >= CVL_SAMPLES_OF_INTERVAL;
+}
+
+/* The range of a few samples is no interval: a candidate that was dropped early, for being slow, ties with nobody
+ * because its samples and those of the fastest were scattered by a busy machine. */
 static bool ties(const struct cvl_record *record, const struct cvl_record *fastest)
 {
     return record->median_ms <= (1 + CVL_TIE) * fastest->median_ms ||
-           (record->ci_low_ms <= fastest->ci_high_ms && record->outcome != CVL_OUTCOME_ELIMINATED);
+           (has_interval(record) && has_interval(fastest) && record->ci_low_ms <= fastest->ci_high_ms);
 }
 
 /* Of two that are as fast; *why completes "... wins because it". */

@@ -9,8 +9,8 @@
  * Every interleaving:
  *   - the writer replaces S before our rename: U is its new version, the new lines are not held, U stays;
  *   - the writer renames its next version to S after our rename: S is there again with all lines of that writer;
- *   - two compactions at once (the lock below only saves work): one of them renames S, the other finds it gone. When one
- *     merges and removes the other's M, its own M covers it and was durable before;
+ *   - two compactions at once (the lock below only saves work): one of them renames S, the other finds it gone. When
+ *     one merges and removes the other's M, its own M covers it and was durable before;
  *   - we die or the power fails at any point: M is durable before the first rename, and U is a segment, so that lines
  *     are at most there twice.
  * Symbolic links, and files of a newer schema, are left as they are. */

@@ -6,7 +6,7 @@
 #include "cvl/base.h"
 
 uint64_t   cvl_disk_random(void);               /* for names that nobody else draws */
-char      *cvl_disk_resolve(const char *path);  /* what a symbolic link names, else path; to be freed; NULL: no memory */
+char      *cvl_disk_resolve(const char *path);  /* what a symbolic link names, else path; to be freed; or NULL */
 cvl_status cvl_disk_sync_parent(const char *path);     /* the directory entry of path is durable: CVL_EIO */
 cvl_status cvl_disk_make_directory(const char *path);  /* and its parents, durable; CVL_EIO says which and why */
 

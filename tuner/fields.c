@@ -95,8 +95,8 @@ static size_t skip_digits(const char *text, size_t length, size_t i)
     return i;
 }
 
-/* [-]DIGITS[.DIGITS][e[+|-]DIGITS]. Its form is all that is looked at in the 100,000 lines of a load; the value is worked
- * out for the few that are asked for. */
+/* [-]DIGITS[.DIGITS][e[+|-]DIGITS]. Its form is all that is looked at in the 100,000 lines of a load; the value is
+ * worked out for the few that are asked for. */
 static bool is_real(const char *text, size_t length)
 {
     const size_t start = length > 0 && text[0] == '-';
@@ -202,12 +202,20 @@ bool cvl_fields_print(const struct cvl_field *fields, int count, const void *fro
     return right;
 }
 
+static bool is_name(const char *name, const char *text, size_t length)
+{
+    size_t i = 0;
+    while (i < length && name[i] == text[i] && name[i])
+        i++;
+    return i == length && name[i] == '\0';
+}
+
 /* Fields nearly always come in the table's order: the search begins behind the last one found. */
 static int find(const struct cvl_field *fields, int count, int from, const char *name, size_t length)
 {
     for (int i = 0; i < count; i++) {
         const int index = from + i < count ? from + i : from + i - count;
-        if (strncmp(fields[index].name, name, length) == 0 && fields[index].name[length] == '\0')
+        if (is_name(fields[index].name, name, length))
             return index;
     }
     return -1;
@@ -225,11 +233,13 @@ cvl_status cvl_fields_read(const struct cvl_field *fields, int count, const char
     uint64_t seen = 0;
     int next = 0;
     while (text < end) {
-        const char *token = text + 1;
-        const char *space = *text == ' ' ? memchr(token, ' ', (size_t)(end - token)) : NULL;
-        const char *token_end = space ? space : end;
-        const char *equals = *text == ' ' ? memchr(token, '=', (size_t)(token_end - token)) : NULL;
-        if (!equals || equals == token)
+        const char *const token = text + 1;
+        const char *equals = token, *token_end;
+        while (equals < end && *equals != '=' && *equals != ' ')
+            equals++;
+        for (token_end = equals; token_end < end && *token_end != ' ';)
+            token_end++;
+        if (*text != ' ' || equals == token || equals == token_end)
             return bad_token(token, (size_t)(token_end - token));
         text = token_end;
         const int index = find(fields, count, next, token, (size_t)(equals - token));

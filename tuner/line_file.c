@@ -25,7 +25,7 @@ struct reader {
     const char             *path;
     int                     fd;
     int                     line, first_bad;   /* numbers from 1; 0: none */
-    bool                    has_schema, cut, too_long;
+    bool                    cut, too_long;
     long long               schema;
     char                    reason[160];       /* of the first bad line */
 };
@@ -51,7 +51,7 @@ static bool take_schema(struct reader *reader, const char *line, size_t length)
         return false;
     if (schema > reader->schema)
         reader->schema = schema;
-    reader->has_schema |= reader->line == 1;
+    reader->report->has_schema |= reader->line == 1;
     return true;
 }
 
@@ -135,15 +135,15 @@ static void explain(const struct reader *reader)
         return;
     }
     const char *separator = ": ";
-    if (report->bad || report->newer_schema || !reader->has_schema || reader->too_long)
+    if (report->bad || report->newer_schema || !report->has_schema || reader->too_long)
         cvl_text_add(&why, "%s", reader->path);
-    if (!reader->has_schema) {
+    if (!report->has_schema) {
         cvl_text_add(&why, "%sits first line is not '" CVL_CACHE_SCHEMA "'", separator);
         separator = "; ";
     }
     if (report->newer_schema) {
-        cvl_text_add(&why, "%sit has schema %lld, newer than schema 1 of this version; %d of its %d lines are used", separator,
-                     reader->schema, report->lines - report->bad, report->lines);
+        cvl_text_add(&why, "%sit has schema %lld, newer than schema 1 of this version; %d of its %d lines are used",
+                     separator, reader->schema, report->lines - report->bad, report->lines);
         separator = "; ";
     }
     if (reader->too_long) {
@@ -166,8 +166,10 @@ cvl_status cvl_line_set_read(struct cvl_line_set *set, const char *path, struct 
     struct reader reader = { .set = set, .report = report, .path = path };
     *report = (struct cvl_read_report){ .lines = 0 };
     reader.fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (reader.fd < 0)
+    if (reader.fd < 0) {
+        report->missing = errno == ENOENT;
         return cvl_fail(CVL_EIO, "cannot open %s: %s", path, strerror(errno));
+    }
     const cvl_status status = read_all(&reader);
     close(reader.fd);
     report->newer_schema = reader.schema > 1;

@@ -38,7 +38,8 @@ bool cvl_line_set_environment(const struct cvl_line_set *set, uint64_t id, struc
 /* What reading a file came to; bad lines were misses. */
 struct cvl_read_report {
     int  lines, bad;                 /* the schema line and empty lines are not counted */
-    bool newer_schema;
+    bool missing;                    /* with CVL_EIO: there is no such file */
+    bool has_schema, newer_schema;
     char why[CVL_SENTENCE_MAX];      /* one sentence that names the file, or empty when nothing is wrong with it */
 };
 

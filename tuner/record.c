@@ -291,7 +291,9 @@ cvl_status cvl_record_parse(const char *line, size_t length, struct cvl_record *
     cvl_status status = expect(line, length, CVL_LINE_REC, &parts);
     if (status != CVL_OK)
         return status;
-    *record = (struct cvl_record){ .environment = parts.id, .outcome = CVL_OUTCOME_FAILED, .rel_error = -1, .l2_error = -1 };
+    *record = (struct cvl_record){
+        .environment = parts.id, .outcome = CVL_OUTCOME_FAILED, .rel_error = -1, .l2_error = -1,
+    };
     status = read_state(&parts.key[1], &record->state);
     if (status == CVL_OK)
         status = copy_word(&parts.key[2], "problem", record->problem, sizeof record->problem);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A segment is never changed in place: its writer renames a new version over it. So a file that was opened is read whole
- * as it was at one instant, and only the directory can change under a reader. It lists again until a listing shows no
- * name that it has not read. (A line can be missed only if it moves to a new segment behind the cursor of one listing and
- * from there to another behind the cursor of the next one. Listings of this size are one system call, which Linux does
- * while holding off renames; and a line missed is a miss and measured again, not lost.) */
+ * A segment is never changed in place: its writer renames a new version over it. So a file that was opened is read
+ * whole as it was at one instant, and only the directory can change under a reader. It lists again until a listing
+ * shows no name that it has not read. (A line can be missed only if it moves to a new segment behind the cursor of one
+ * listing and from there to another behind the cursor of the next one. Listings of this size are one system call, which
+ * Linux does while holding off renames; and a line missed is a miss and measured again, not lost.) */
 #include "tuner/segments.h"
 
 #include <errno.h>
@@ -43,15 +43,18 @@ char *cvl_segment_path(const char *directory, const char *name)
 
 enum found { FOUND, VANISHED, UNREADABLE };
 
+/* A name that was listed and is gone has vanished even if it is there again: its writer has replaced it meanwhile. */
 static enum found look_at(const char *path, const char **what)
 {
-    struct stat at;
+    struct stat at, link;
     if (stat(path, &at) == 0) {
-        *what = "is not a regular file";
+        *what = "not a regular file";
         return S_ISREG(at.st_mode) ? FOUND : UNREADABLE;
     }
-    *what = strerror(errno);
-    return errno == ENOENT && lstat(path, &at) != 0 && errno == ENOENT ? VANISHED : UNREADABLE;
+    const int error = errno;
+    const bool dangling = lstat(path, &link) == 0 && S_ISLNK(link.st_mode);
+    *what = strerror(error);
+    return error == ENOENT && !dangling ? VANISHED : UNREADABLE;
 }
 
 struct reading {
@@ -75,7 +78,7 @@ static cvl_status read_one(struct reading *reading, const char *name)
     cvl_status status = CVL_OK;
     if (found == FOUND)
         status = cvl_line_set_read(reading->set, path, &report);
-    const bool vanished = found == VANISHED || (status == CVL_EIO && look_at(path, &what) == VANISHED);
+    const bool vanished = found == VANISHED || (status == CVL_EIO && report.missing);
     if (found == UNREADABLE)
         cvl_log(reading->ctx, CVL_LOG_WARNING, "%s: %s, not read", path, what);
     else if (status == CVL_EIO && !vanished)

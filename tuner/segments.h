@@ -20,7 +20,8 @@ char *cvl_segment_path(const char *directory, const char *name);   /* to be free
 cvl_status cvl_segments_read(const cvl_ctx *ctx, const char *directory, struct cvl_line_set *set,
                              struct cvl_names *sound, struct cvl_names *damaged);
 
-/* tuner/compact.c. Merges the sound segments that convlab itself named into one when there are more than CVL_SEGMENTS_FEW. */
+/* Both in tuner/compact.c. Merges the sound segments that convlab itself named when they are more than
+ * CVL_SEGMENTS_FEW. */
 cvl_status cvl_segments_compact(const char *directory);
 
 /* Replaces all segments, except those of a newer schema, by one with the lines that keep allows. */

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MISS 0.05                 /* allowed probability that the interval does not cover the median */
-#define SAMPLES_FOR_INTERVAL 6    /* the range of 6 misses with 2 / 2^6 = 0.03, that of 5 with 0.06 */
+#define MISS 0.05   /* allowed probability that the interval does not cover the median */
 
 int cvl_stats_rank(int count)
 {
@@ -49,6 +48,6 @@ struct cvl_stats cvl_stats_of(const double *values, int count)
 
 bool cvl_stats_precise(const struct cvl_stats *stats, double share)
 {
-    return stats->samples >= SAMPLES_FOR_INTERVAL && stats->high - stats->median <= share * stats->median &&
+    return stats->samples >= CVL_SAMPLES_OF_INTERVAL && stats->high - stats->median <= share * stats->median &&
            stats->median - stats->low <= share * stats->median;
 }

@@ -24,6 +24,7 @@ struct cvl_store {
     char                 segment[CVL_SEGMENT_NAME];
     pid_t                process;    /* that the segment belongs to */
     bool                 unsynced, wrote;
+    bool                 told;       /* the caller knows that the last sync failed */
 };
 
 static const char *variable(const char *name)
@@ -130,7 +131,8 @@ void cvl_store_close(struct cvl_store *store)
 {
     if (!store)
         return;
-    if (cvl_store_sync(store) != CVL_OK)
+    const bool told = store->told;
+    if (cvl_store_sync(store) != CVL_OK && !told)
         cvl_log(store->ctx, CVL_LOG_WARNING, "%s", cvl_last_error());
     if (store->wrote && cvl_segments_compact(store->path) != CVL_OK)
         cvl_log(store->ctx, CVL_LOG_WARNING, "the cache is not compacted: %s", cvl_last_error());
@@ -173,10 +175,8 @@ static cvl_status write_segment(struct cvl_store *store)
     return status;
 }
 
-cvl_status cvl_store_sync(struct cvl_store *store)
+static cvl_status sync_own(struct cvl_store *store)
 {
-    if (!store->unsynced)
-        return CVL_OK;
     if (store->place == EXPORTED_FILE)
         return cvl_fail(CVL_EIO, "%s is an exported file and read-only: what was measured is not stored", store->path);
     if (store->process != getpid())
@@ -191,10 +191,17 @@ cvl_status cvl_store_sync(struct cvl_store *store)
     return CVL_OK;
 }
 
+cvl_status cvl_store_sync(struct cvl_store *store)
+{
+    const cvl_status status = store->unsynced ? sync_own(store) : CVL_OK;
+    store->told = status != CVL_OK;
+    return status;
+}
+
 cvl_status cvl_store_prune(struct cvl_store *store, cvl_line_fn *keep, void *arg)
 {
     if (store->place == EXPORTED_FILE)
-        return cvl_fail(CVL_EIO, "%s is an exported file and read-only: prune the cache and export it again", store->path);
+        return cvl_fail(CVL_EIO, "%s is an exported file and read-only: prune a cache and export that", store->path);
     const cvl_status status = cvl_store_sync(store);
     if (status != CVL_OK || store->place == NOWHERE || access(store->path, F_OK) != 0)
         return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A cache at rest: a directory of segment files, one per writer, merged when read; or one exported file, read-only.
- * Writers never wait for each other and never lose each other's lines: each writes its own segment beside it, syncs, and
- * renames it into place. Reading meets a segment that another process compacted away by listing again. */
+ * Writers never wait for each other and never lose each other's lines: each writes its own segment beside it, syncs,
+ * and renames it into place. Reading meets a segment that another process compacted away by listing again. */
 #ifndef TUNER_STORE_H
 #define TUNER_STORE_H
 

@@ -146,9 +146,8 @@ static void adopt(struct cvl_row *row, const struct cvl_record *record)
     result->packed_bytes = record->packed_bytes;
 }
 
-/* All records of the problem and state, whatever their environment. */
-static cvl_status read_records(const struct cvl_survey *survey, const struct cvl_line_set *lines,
-                               struct cvl_record **records, int *count)
+cvl_status cvl_survey_records(const struct cvl_survey *survey, const struct cvl_line_set *lines,
+                              struct cvl_record **records, int *count)
 {
     const int total = cvl_line_set_records(lines, survey->state, survey->problem, NULL, 0);
     struct cvl_line *found = cvl_calloc((size_t)total + 1, sizeof *found);
@@ -167,7 +166,7 @@ static cvl_status read_records(const struct cvl_survey *survey, const struct cvl
     return CVL_OK;
 }
 
-static void adopt_all(struct cvl_survey *survey, const struct cvl_record *records, int count, uint64_t environment)
+void cvl_survey_adopt(struct cvl_survey *survey, const struct cvl_record *records, int count, uint64_t environment)
 {
     for (int i = 0; i < count; i++) {
         struct cvl_row *row = records[i].environment == environment ? find_row(survey, records[i].candidate) : NULL;
@@ -180,10 +179,10 @@ cvl_status cvl_survey_load(struct cvl_survey *survey, const struct cvl_line_set 
 {
     struct cvl_record *records;
     int count;
-    const cvl_status status = read_records(survey, lines, &records, &count);
+    const cvl_status status = cvl_survey_records(survey, lines, &records, &count);
     if (status != CVL_OK)
         return status;
-    adopt_all(survey, records, count, survey->environment_id);
+    cvl_survey_adopt(survey, records, count, survey->environment_id);
     cvl_free(records);
     return CVL_OK;
 }
@@ -288,93 +287,6 @@ bool cvl_survey_choose(struct cvl_survey *survey)
     }
     cvl_free(rows);
     cvl_free(judgements);
-    cvl_free(records);
-    return survey->chosen >= 0;
-}
-
-static void forget_records(struct cvl_survey *survey)
-{
-    for (int i = 0; i < survey->count; i++) {
-        struct cvl_row *row = &survey->rows[i];
-        if (!row->recorded)
-            continue;
-        const cvl_result old = row->result;
-        row->recorded = false;
-        row->result = (cvl_result){
-            .source = CVL_SOURCE_ESTIMATE, .estimate_ms = old.estimate_ms, .rel_error = -1, .l2_error = -1,
-            .workspace_bytes = old.workspace_bytes, .packed_bytes = old.packed_bytes,
-            .deterministic = !row->variant.nondeterministic,
-        };
-        memcpy(row->result.candidate, old.candidate, sizeof old.candidate);
-    }
-}
-
-struct neighbour {
-    uint64_t               id;
-    double                 distance;
-    struct cvl_environment environment;
-};
-
-static int compare_neighbours(const void *a, const void *b)
-{
-    const struct neighbour *x = a, *y = b;
-    if (x->distance != y->distance)
-        return x->distance < y->distance ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-/* The other environments of the records, nearest first; one whose own line is missing comes last. */
-static int find_neighbours(const struct cvl_survey *survey, const struct cvl_line_set *lines,
-                           const struct cvl_record *records, int count, struct neighbour *neighbours)
-{
-    int found = 0;
-    for (int i = 0; i < count; i++) {
-        struct neighbour one = { .id = records[i].environment, .distance = HUGE_VAL };
-        bool known = one.id == survey->environment_id;
-        for (int j = 0; j < found && !known; j++)
-            known = neighbours[j].id == one.id;
-        if (known)
-            continue;
-        if (cvl_line_set_environment(lines, one.id, &one.environment))
-            one.distance = cvl_environment_distance(&survey->environment, &one.environment);
-        else
-            snprintf(one.environment.cpu, sizeof one.environment.cpu, "an unknown machine");
-        neighbours[found++] = one;
-    }
-    qsort(neighbours, (size_t)found, sizeof *neighbours, compare_neighbours);
-    return found;
-}
-
-static void flag_prior(struct cvl_survey *survey, const struct neighbour *from)
-{
-    char where[160];
-    cvl_environment_describe(&from->environment, where, sizeof where);
-    for (int i = 0; i < survey->count; i++)
-        if (survey->rows[i].recorded)
-            explain(&survey->rows[i], "%s, by records of another environment: %s",
-                    i == survey->chosen ? "chosen" : "not chosen", where);
-    cvl_log(survey->ctx, CVL_LOG_INFO, "%s: no record of this machine, taking %s as on %s", survey->problem,
-            survey->rows[survey->chosen].result.candidate, where);
-}
-
-bool cvl_survey_prior(struct cvl_survey *survey, const struct cvl_line_set *lines)
-{
-    struct cvl_record *records;
-    int count, found = 0;
-    if (cvl_survey_recorded(survey) || read_records(survey, lines, &records, &count) != CVL_OK)
-        return false;
-    struct neighbour *neighbours = cvl_calloc((size_t)count + 1, sizeof *neighbours);
-    if (neighbours)
-        found = find_neighbours(survey, lines, records, count, neighbours);
-    for (int i = 0; i < found && survey->chosen < 0; i++) {
-        forget_records(survey);
-        adopt_all(survey, records, count, neighbours[i].id);
-        if (cvl_survey_choose(survey))
-            flag_prior(survey, &neighbours[i]);
-    }
-    if (found && survey->chosen < 0)
-        forget_records(survey);
-    cvl_free(neighbours);
     cvl_free(records);
     return survey->chosen >= 0;
 }

@@ -38,8 +38,15 @@ cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_
                              struct cvl_survey *survey);
 void       cvl_survey_destroy(struct cvl_survey *survey);
 
-/* Takes the records of the survey's environment from a set; rows that have one keep the better. CVL_ENOMEM. */
+/* Takes the records of the survey's environment from a set. CVL_ENOMEM. */
 cvl_status cvl_survey_load(struct cvl_survey *survey, const struct cvl_line_set *lines);
+
+/* In two steps: all records of the problem and state, for cvl_free, whatever their environment; and what of them is of
+ * one environment and of this build. */
+cvl_status cvl_survey_records(const struct cvl_survey *survey, const struct cvl_line_set *lines,
+                              struct cvl_record **records, int *count);
+void       cvl_survey_adopt(struct cvl_survey *survey, const struct cvl_record *records, int count,
+                            uint64_t environment);
 
 /* Is there any? */
 bool       cvl_survey_recorded(const struct cvl_survey *survey);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Inside of `direct`: what direct.c decides, what its loops (direct_data.c, direct_filter.c) do with it, and the kernels
- * (direct_kern.c, one table per ISA level) that they call.
+ * Inside of `direct`: what direct.c decides, what its loops (direct_data.c, direct_filter.c) do with it, and the
+ * kernels (direct_kern.c, one table per ISA level) that they call.
  *
- * All three passes are one thing: totals[t][lane] += sum over steps of a * b. A panel is up to kern->panel lanes of what
- * is written, a block is a panel times up to CVL_DIRECT_COUNT positions t, and a chunk is up to CVL_DIRECT_STEPS steps,
- * whose b has been copied so that the lanes of each step are contiguous. */
+ * All three passes are one thing: totals[t][lane] += sum over steps of a * b. A panel is up to kern->panel lanes of
+ * what is written, a block is a panel times up to CVL_DIRECT_COUNT positions t, and a chunk is up to CVL_DIRECT_STEPS
+ * steps, whose b has been copied so that the lanes of each step are contiguous. */
 #ifndef CONV_DIRECT_DIRECT_H
 #define CONV_DIRECT_DIRECT_H
 
@@ -111,7 +111,7 @@ struct cvl_direct_job {
 /* Panels of what is written, each of these channels of a group being written (or summed) on its own. */
 long long cvl_direct_panel_count(const struct cvl_direct_job *job, int channels);
 
-/* A grid in blocks of at most `capacity` positions; with COLUMNS, of at most `capacity` rows and kern->panel columns. */
+/* A grid in blocks of at most `capacity` positions; with COLUMNS, of `capacity` rows and kern->panel columns. */
 struct cvl_direct_cut { int rows, columns, row_blocks, column_blocks; };
 struct cvl_direct_cut cvl_direct_cut(const struct cvl_direct_kern *kern, enum cvl_direct_lanes lanes, int rows,
                                      int columns, int capacity);

@@ -148,23 +148,24 @@ static void list_segments(struct block *block)
 {
     const struct cvl_direct_axis *rows = &block->rows;
     const bool wide = block->job->lanes == CVL_DIRECT_COLUMNS;
-    block->segment_count = 0;
+    struct segment *next = block->segments;
     for (int row = block->row0; row < block->row1; row++) {
-        struct segment *before = block->segments + block->segment_count - 1;
         const int t = row % rows->count;
         struct segment here = { .row = row, .count = 1 };
         cvl_direct_taps(rows, t, &here.first, &here.last);
-        if (wide && t > 0 && row > block->row0 && here.first == before->first && here.last == before->last)
-            before->count++;
+        if (wide && t > 0 && row > block->row0 && here.first == next[-1].first && here.last == next[-1].last)
+            next[-1].count++;
         else
-            block->segments[block->segment_count++] = here;
+            *next++ = here;
     }
+    block->segment_count = (int)(next - block->segments);
 }
 
 static void sum_block(struct block *block)
 {
     const struct cvl_direct_job *job = block->job;
-    const int r_most = cvl_at_least(cvl_at_most(block->rows.taps, CVL_DIRECT_STEPS), 1), i_most = CVL_DIRECT_STEPS / r_most;
+    const int r_most = cvl_at_least(cvl_at_most(block->rows.taps, CVL_DIRECT_STEPS), 1);
+    const int i_most = CVL_DIRECT_STEPS / r_most;
     const int width = job->lanes == CVL_DIRECT_COLUMNS ? 1 : block->column1 - block->column0;
     list_segments(block);
     memset(block->totals, 0, sizeof(float) * (block->row1 - block->row0) * width * job->kern->panel);
@@ -218,7 +219,8 @@ static void finish_block(const struct block *block)
 static bool place(struct block *block, const struct run *run, long long item)
 {
     const struct cvl_direct_job *job = run->job;
-    const int rows_at = cvl_direct_take(&item, run->cut.row_blocks), columns_at = cvl_direct_take(&item, run->cut.column_blocks);
+    const int rows_at = cvl_direct_take(&item, run->cut.row_blocks);
+    const int columns_at = cvl_direct_take(&item, run->cut.column_blocks);
     block->job = job;
     block->columns = cvl_direct_axis(job->desc, &job->strides, false, cvl_direct_take(&item, run->column_classes));
     block->rows = cvl_direct_axis(job->desc, &job->strides, true, cvl_direct_take(&item, run->row_classes));
@@ -263,12 +265,12 @@ void cvl_direct_data(const cvl_ctx *ctx, const struct cvl_direct_job *job)
     if (run.merged)
         cvl_direct_merge(&images, job->strides.in.at[0], job->strides.out.at[0], &rows, &columns);
     const long long panels = cvl_direct_panel_count(job, job->out_channels);
-    int capacity = CVL_DIRECT_COUNT;
-    do {
+    for (int capacity = CVL_DIRECT_COUNT; capacity >= CVL_DIRECT_COUNT / 4; capacity /= 2) {
         run.cut = cvl_direct_cut(job->kern, job->lanes, images * rows.count, columns.count, capacity);
         run.items = panels * run.row_classes * run.column_classes * run.cut.row_blocks * run.cut.column_blocks;
-        capacity /= 2;
-    } while (run.items < CVL_DIRECT_TASKS && capacity >= CVL_DIRECT_COUNT / 4);
+        if (run.items >= CVL_DIRECT_TASKS)
+            break;
+    }
     run.grain = run.items / CVL_DIRECT_TASKS_MAX + 1;
     cvl_parallel_for(ctx, (int)((run.items + run.grain - 1) / run.grain), task, &run);
 }

@@ -14,8 +14,8 @@ struct run {
     struct cvl_direct_axis rows, columns;
     int       images;
     struct cvl_direct_cut cut;                  /* of the pixels */
-    int       r_block, s_block, c_block;        /* taps or, with lanes of channels, (r,s,c) positions of a block */
-    int       position_blocks, r_blocks, s_blocks;
+    int       positions, position_blocks;       /* lanes of channels: (r,s,c) of a block, and blocks */
+    int       r_block, s_block, r_blocks, s_blocks;   /* other lanes: taps of a block, and blocks */
     long long items, grain;
 };
 
@@ -23,8 +23,8 @@ struct block {
     const struct run *run;
     ptrdiff_t x, x_lane, y, y_lane, w, w_lane;  /* of the block's first channels; distances of lanes */
     int       lanes;
-    int       t0, t1;                           /* channels: positions (r,s,c) */
-    int       r0, r1, s0, s1;                   /* groups and columns: taps */
+    int       t0, t1;                           /* lanes of channels: positions (r,s,c) */
+    int       r0, r1, s0, s1;                   /* other lanes: taps */
     int       row0, row1, column0, column1;     /* the chunk of pixels */
     bool      copies;                           /* dy is brought together; else its rows are read where they are */
     struct cvl_direct_step steps[CVL_DIRECT_STEPS];
@@ -130,11 +130,9 @@ static void add_rows(struct block *block, int s, int row0, int row1, int r0, int
     if (r0 >= r1 || !reach_columns(block, s, &q0, &q1))
         return;
     for (int row = row0; row < row1; row++) {
+        const ptrdiff_t b = block->copies ? (row - block->row0) * pitch - block->column0 : y_row(run, row);
         if (wide)
-            *step++ = (struct cvl_direct_step){
-                .a = x_row(run, row) + tap + q0 * run->columns.in_step,
-                .b = block->copies ? (ptrdiff_t)(row - block->row0) * pitch + q0 - block->column0 : y_row(run, row) + q0,
-            };
+            *step++ = (struct cvl_direct_step){ x_row(run, row) + tap + q0 * run->columns.in_step, b + q0 };
         else
             step = list_row(block, step, row, tap, q0, q1);
     }
@@ -242,8 +240,8 @@ static void place(struct block *block, const struct run *run, long long item)
     int group, k, c = 0, lanes = 1;
     block->run = run;
     if (by_channel) {
-        block->t0 = cvl_direct_take(&item, run->position_blocks) * run->c_block;
-        block->t1 = cvl_at_most(block->t0 + run->c_block, run->rows.taps * run->columns.taps * job->in_channels);
+        block->t0 = cvl_direct_take(&item, run->position_blocks) * run->positions;
+        block->t1 = cvl_at_most(block->t0 + run->positions, run->rows.taps * run->columns.taps * job->in_channels);
         k = cvl_direct_take(&item, cvl_direct_panels(job)) * pitch;
         group = (int)item;
         lanes = job->out_channels - k;
@@ -283,19 +281,21 @@ static void task(int task, int slot, void *arg)
     }
 }
 
-/* Blocks of the filter: with lanes of channels, small enough for many tasks and large enough to be worth a copy of dy. */
+/* Blocks of the filter: with lanes of channels, small enough for many tasks, large enough to be worth a copy of dy. */
 static void cut_filter(struct run *run)
 {
     const struct cvl_direct_job *job = run->job;
     const int taps = run->rows.taps * run->columns.taps;
     if (job->lanes == CVL_DIRECT_CHANNELS) {
         const long long panels = cvl_direct_panel_count(job, job->out_channels);
-        const int positions = taps * job->in_channels;
-        run->c_block = CVL_DIRECT_COUNT;
-        while (panels * ((positions - 1) / run->c_block + 1) < CVL_DIRECT_TASKS && run->c_block > CVL_DIRECT_COUNT / 4)
-            run->c_block /= 2;
-        run->position_blocks = (positions - 1) / run->c_block + 1;
-        run->items = panels * run->position_blocks;
+        const int all = taps * job->in_channels;
+        for (int most = CVL_DIRECT_COUNT; most >= CVL_DIRECT_COUNT / 4; most /= 2) {
+            run->positions = most;
+            run->position_blocks = (all - 1) / most + 1;
+            run->items = panels * run->position_blocks;
+            if (run->items >= CVL_DIRECT_TASKS)
+                break;
+        }
     } else {
         run->r_block = cvl_at_most(run->rows.taps, CVL_DIRECT_COUNT);
         run->s_block = cvl_at_most(run->columns.taps, CVL_DIRECT_COUNT / run->r_block);

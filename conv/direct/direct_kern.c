@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The kernels of `direct`: sums of products of tiles held in registers, copies that bring the lanes of a factor together,
- * and the epilogue. The lanes of a panel past its end hold what nobody reads. */
+ * The kernels of `direct`: sums of products of tiles held in registers, copies that bring the lanes of a factor
+ * together, and the epilogue. The lanes of a panel past its end hold what nobody reads. */
 #include "base/vec_math.h"
 #include "conv/direct/direct.h"
 
@@ -185,7 +185,8 @@ static void copy(const struct cvl_direct_copy *copy)
 }
 
 /* One vector of the output, its lanes `stride` elements apart. */
-static inline void finish_vector(const struct cvl_direct_finish *finish, vf sum, ptrdiff_t at, ptrdiff_t stride, int lanes)
+static inline void finish_vector(const struct cvl_direct_finish *finish, vf sum, ptrdiff_t at, ptrdiff_t stride,
+                                 int lanes)
 {
     float *out = finish->out + at;
     if (stride == 1) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The packed filter: (groups, panels, s, r, channels that are read, lanes of a panel), what is past the last channel zero.
- * A group of fewer channels than a panel has lanes takes as many vectors as it needs. */
+ * The packed filter: (groups, panels, s, r, channels that are read, lanes of a panel), zero past the last channel. A
+ * group of fewer channels than a panel has lanes takes as many vectors as it needs. */
 #include "base/threads.h"
 #include "conv/direct/direct.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Matrices where they lie, and OpenBLAS's sgemm on them.
  *
- * Every call runs on the calling thread alone; our tasks are the parallelism. OpenBLAS built for OpenMP is asked by this
+ * Every call runs on the calling thread alone; our tasks are the parallelism. OpenBLAS built for OpenMP obeys this
  * thread's own setting, which is restored afterwards. OpenBLAS with threads of its own, and any OpenBLAS below a libcvl
  * that was built without OpenMP, knows only a switch for the process: it is set to one thread at the first call and
  * stays so. */

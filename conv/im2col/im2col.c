@@ -8,8 +8,8 @@
  *
  * Nothing is reordered: transposes and leading dimensions of the GEMM (OpenBLAS's sgemm) absorb every layout of filter,
  * x and y, so there is no packed filter.
- * Memory: c*r*s * rows*q * 4 bytes, with `rows` output rows lowered at a time (knob; default: all p of an image), for any
- * number of threads. 1x1 layers of stride 1 without padding are not lowered and need none: they are the GEMM itself.
+ * Memory: c*r*s * rows*q * 4 bytes, with `rows` output rows lowered at a time (knob; default: all p of an image), for
+ * any number of threads. 1x1 layers of stride 1 without padding are not lowered and need none: they are one GEMM.
  * Multiplications: direct convolution's, and those with the zeros of the padding.
  * It loses where lowering costs as much as the product, that is with few filters to a group (depthwise above all: its
  * products are of one row), where r*s copies of the image leave the caches (a band that fits repairs that), and where
@@ -48,14 +48,15 @@ static cvl_status init(cvl_plan *plan)
         return cvl_fail(CVL_ENOTFOUND, "parts is %d, expected 0 to %d", parts, CVL_IM2COL_PARTS_MAX);
     const struct cvl_im2col im2col = cvl_im2col_of(desc, &plan->variant);
     if ((double)im2col.spread * desc->groups * im2col.parts > INT_MAX)
-        return cvl_fail(CVL_ENOTFOUND, "parts is %d, too many for %d images of %d groups", parts, desc->n, desc->groups);
+        return cvl_fail(CVL_ENOTFOUND, "parts is %d, too many for %d images of %d groups", parts, desc->n,
+                        desc->groups);
     if (im2col.lowered)
         plan->workspace_bytes = (size_t)im2col.taps * (size_t)im2col.rows * (size_t)im2col.q * sizeof(float);
     return CVL_OK;
 }
 
-/* The largest output of N sums of k products of random signs in (1/16, 1]: about sqrt(k)/3 times 1 to 3; all of few sums
- * may cancel, below 10^(-4/N) of that once in ten thousand problems; an activation leaves one side of zero, and bounds. */
+/* The largest of N sums of k products of random signs in (1/16, 1]: sqrt(k)/3 times 1 to 3. Few sums may cancel, all of
+ * them below 10^(-4/N) of that once in ten thousand problems. An activation may leave one side of zero, and bounds. */
 static double largest_output(const cvl_conv_desc *desc, double k)
 {
     const cvl_epilogue *epi = &desc->epi;
@@ -66,9 +67,8 @@ static double largest_output(const cvl_conv_desc *desc, double k)
     return fmin(sqrt(k) / 3 * pow(10, -4 / seen), fmax(bound, 1e-3));
 }
 
-/* k additions, each off by up to half of the last place of a partial sum of about sqrt(i)/3, are off by k/10 such halves
- * of one in the mean square; a path of large partial sums among many outputs comes to k/2. Exponential functions are
- * good to two places of what they are given. */
+/* k additions, each off by up to half of the last place of a partial sum of about sqrt(i)/3, are off by k/10 such
+ * halves of 1 in the mean square, by k/2 in the worst of many outputs. Exponential functions are good to two places. */
 static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const double k = cvl_conv_reduction(desc) + 1;
@@ -84,7 +84,7 @@ static double copy_rate(const cvl_ctx *ctx, double bytes)
     return bytes <= (double)cpu->l3 ? ctx->rates.copy_l3 : ctx->rates.copy_dram;
 }
 
-/* Seconds of one loop of GEMMs: as many rounds of tasks as the threads need, each a call and its share of the product. */
+/* Seconds of one loop of GEMMs: as many rounds of tasks as the threads need, each a call and a share of the product. */
 static double gemm_seconds(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_im2col *im2col)
 {
     const double call = 0.3e-6, best = 0.85;
@@ -94,7 +94,8 @@ static double gemm_seconds(const cvl_ctx *ctx, const cvl_conv_desc *desc, const 
     const double larger = (double)(m > n ? m : n) / im2col->parts, smaller = m > n ? n : m;
     const double full = best / (1 + 4 / larger) / (1 + 4 / smaller) / (1 + 8.0 / k);
     const double product = 2.0 * larger * smaller * k / (full * ctx->rates.f32_flops / ctx->threads);
-    const double touched = 4.0 * (larger * k + smaller * k + larger * smaller) / (3 * ctx->rates.copy_l3 / ctx->threads);
+    const double bytes = 4.0 * (larger * k + smaller * k + larger * smaller);
+    const double touched = bytes / (3 * ctx->rates.copy_l3 / ctx->threads);
     return ceil(tasks / ctx->threads) * (call + product + touched);
 }
 

@@ -187,7 +187,8 @@ static void col2im_channels(int task, int slot, void *arg)
 
 /* NHWC: an output pixel and the columns of the filter, s in [s0, s1), that are inside of the image there. */
 struct window {
-    float *column, *taps;   /* image row 0 where tap s0 looks, NULL when all are outside; the pixel's row of the matrix */
+    float *column;   /* image row 0 where tap s0 looks; NULL: all are outside */
+    float *taps;     /* the pixel's row of the matrix */
     int    s0, s1;
 };
 
@@ -290,8 +291,9 @@ void cvl_col2im(const cvl_ctx *ctx, const struct cvl_band *band)
     const cvl_conv_desc *desc = band->desc;
     struct walk walk = walk_of(band);
     const double bytes = 4.0 * (band->last - band->first) * walk.q * walk.taps;
+    const int reach = (desc->r - 1) * desc->dil_h - desc->pad_top;
     const int top = max(0, band->first * desc->stride_h - desc->pad_top);
-    const int bottom = min(desc->h, (band->last - 1) * desc->stride_h + (desc->r - 1) * desc->dil_h - desc->pad_top + 1);
+    const int bottom = min(desc->h, (band->last - 1) * desc->stride_h + reach + 1);
     if (desc->x_layout == CVL_NCHW)
         run_tasks(ctx, &walk, 0, desc->c, bytes / desc->c, col2im_channels);
     else if (top < bottom)

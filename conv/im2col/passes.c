@@ -82,6 +82,7 @@ struct job {
     struct cvl_band       band;     /* when lowered */
     int                   image;    /* the loop of GEMMs in progress begins with it */
     float                 beta;
+    bool                  columns;             /* BWD_DATA when lowered: GEMMs write the workspace, not dx */
     bool                  prefill, activate;   /* of the blocks that these GEMMs write */
 };
 
@@ -130,46 +131,66 @@ static struct cvl_matrix (*const operands[])(const struct job *, int image, int 
     [FILTER] = filter_matrix, [LOWERED] = lowered_matrix, [OUTPUT] = output_matrix,
 };
 
-/* The block of the written tensor that c is. Its first channel is the group's plus where c begins in it. */
-static struct cvl_epilogue_block block_of(const struct job *job, const struct cvl_matrix *c, int channel)
+/* c = a * b of one image and group, or a slice of it; channel: the first in c when c is in the written tensor. */
+struct product {
+    struct cvl_matrix a, b, c;
+    int               channel;
+};
+
+static struct product product_of(const struct job *job, int image, int group)
 {
+    const struct role *role = &roles[job->desc->pass];
+    struct product product = { operands[role->a](job, image, group), operands[role->b](job, image, group),
+                               operands[role->c](job, image, group), 0 };
+    if (role->a_transposed)
+        product.a = cvl_matrix_transpose(product.a);
+    if (role->b_transposed)
+        product.b = cvl_matrix_transpose(product.b);
+    product.channel = group * product.c.rows;
+    return product;
+}
+
+/* Slice `part` of `parts` of the larger side of c; false when it is empty. */
+static bool cut(struct product *product, int part, int parts)
+{
+    const bool by_rows = product->c.rows >= product->c.cols;
+    const int64_t side = by_rows ? product->c.rows : product->c.cols, step = (int64_t)parts * CUT;
+    const int64_t slice = (side + step - 1) / step * CUT, first = part * slice;
+    if (first >= side)
+        return false;
+    const int begin = (int)first, size = (int)(side - first < slice ? side - first : slice);
+    if (by_rows) {
+        product->a = cvl_matrix_rows(product->a, begin, size);
+        product->c = cvl_matrix_rows(product->c, begin, size);
+        product->channel += begin;
+    } else {
+        product->b = cvl_matrix_cols(product->b, begin, size);
+        product->c = cvl_matrix_cols(product->c, begin, size);
+    }
+    return true;
+}
+
+static struct cvl_epilogue_block block_of(const struct job *job, const struct product *product)
+{
+    const struct cvl_matrix *c = &product->c;
     struct cvl_epilogue_block block = { .out = c->at, .runs = c->transposed ? c->cols : c->rows,
                                         .length = c->transposed ? c->rows : c->cols, .stride = c->ld };
-    cvl_epilogue_locate(job->desc, job->args, channel, &block);
+    cvl_epilogue_locate(job->desc, job->args, product->channel, &block);
     return block;
 }
 
-/* Task: an image of the loop, a group, and a slice of the larger side of c. */
+/* Task: an image of the loop, a group, and a slice of their product. */
 static void gemm_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
-    const struct role *role = &roles[job->desc->pass];
     const int parts = job->im2col.parts, groups = job->desc->groups;
-    const int part = task % parts, group = task / parts % groups, image = job->image + task / parts / groups;
-    struct cvl_matrix a = operands[role->a](job, image, group), b = operands[role->b](job, image, group);
-    struct cvl_matrix c = operands[role->c](job, image, group);
-    if (role->a_transposed)
-        a = cvl_matrix_transpose(a);
-    if (role->b_transposed)
-        b = cvl_matrix_transpose(b);
-    const bool by_rows = c.rows >= c.cols;
-    const int side = by_rows ? c.rows : c.cols, slice = (side + parts * CUT - 1) / (parts * CUT) * CUT;
-    const int64_t first = (int64_t)part * slice;
-    if (first >= side)
+    struct product product = product_of(job, job->image + task / parts / groups, task / parts % groups);
+    if (!cut(&product, task % parts, parts))
         return;
-    const int begin = (int)first, size = min(slice, side - begin);
-    const int channel = group * c.rows + (by_rows ? begin : 0);
-    if (by_rows) {
-        a = cvl_matrix_rows(a, begin, size);
-        c = cvl_matrix_rows(c, begin, size);
-    } else {
-        b = cvl_matrix_cols(b, begin, size);
-        c = cvl_matrix_cols(c, begin, size);
-    }
-    const struct cvl_epilogue_block block = block_of(job, &c, channel);
+    const struct cvl_epilogue_block block = job->columns ? (struct cvl_epilogue_block){ 0 } : block_of(job, &product);
     if (job->prefill)
         cvl_epilogue_prefill(job->ctx, &block);
-    cvl_sgemm(&a, &b, job->beta, &c);
+    cvl_sgemm(&product.a, &product.b, job->beta, &product.c);
     if (job->activate)
         cvl_epilogue_activate(job->ctx, &job->desc->epi, &block);
 }
@@ -177,10 +198,9 @@ static void gemm_task(int task, int slot, void *arg)
 static void run_gemms(struct job *job, bool first, bool last)
 {
     const bool adds = cvl_epilogue_adds(job->desc);
-    const bool columns = job->desc->pass == CVL_BWD_DATA && job->im2col.lowered;
-    job->prefill = !columns && first && adds;
-    job->activate = !columns && last;
-    job->beta = !columns && (adds || !first) ? 1 : 0;
+    job->prefill = !job->columns && first && adds;
+    job->activate = !job->columns && last;
+    job->beta = !job->columns && (adds || !first) ? 1 : 0;
     cvl_phase("gemm");
     cvl_parallel_for(job->ctx, job->im2col.spread * job->desc->groups * job->im2col.parts, gemm_task, job);
 }
@@ -192,16 +212,16 @@ static void run_band(struct job *job, int number)
     const int bands = im2col->bands, sums = job->image * bands + number;
     const bool filter = desc->pass == CVL_BWD_FILTER;
     if (im2col->lowered) {
-        job->band = (struct cvl_band){ desc, (float *)job->args->x + (ptrdiff_t)job->image * desc->c * desc->h * desc->w,
-                                       job->matrix, number * im2col->rows,
-                                       min(im2col->p, (number + 1) * im2col->rows) };
-        if (desc->pass != CVL_BWD_DATA) {
+        float *image = (float *)job->args->x + (ptrdiff_t)job->image * desc->c * desc->h * desc->w;
+        const int first = number * im2col->rows;
+        job->band = (struct cvl_band){ desc, image, job->matrix, first, min(im2col->p, first + im2col->rows) };
+        if (!job->columns) {
             cvl_phase("lower");
             cvl_lower(job->ctx, &job->band);
         }
     }
     run_gemms(job, !filter || sums == 0, !filter || sums == im2col->images * bands - 1);
-    if (im2col->lowered && desc->pass == CVL_BWD_DATA) {
+    if (job->columns) {
         cvl_phase("col2im");
         cvl_col2im(job->ctx, &job->band);
     }
@@ -212,8 +232,9 @@ cvl_status cvl_im2col_run(const cvl_plan *plan, const cvl_conv_args *args, void 
     const cvl_conv_desc *desc = &plan->desc;
     struct job job = { .ctx = plan->ctx, .desc = desc, .args = args, .im2col = cvl_im2col_of(desc, &plan->variant),
                        .matrix = workspace };
-    /* What no GEMM reaches: dx, to which columns are added, and the dw of an empty batch. */
-    const bool all = desc->pass == CVL_BWD_DATA ? job.im2col.lowered : desc->n == 0;
+    job.columns = desc->pass == CVL_BWD_DATA && job.im2col.lowered;
+    /* What no GEMM writes: dx, to which columns are added, and the dw of an empty batch. */
+    const bool all = job.columns || desc->n == 0;
     if (all) {
         cvl_phase("epilogue");
         cvl_epilogue_prefill_all(plan->ctx, desc, args);

@@ -31,13 +31,15 @@ CVL_API const char *cvl_mode_name(cvl_mode mode);
 CVL_API cvl_status  cvl_state_parse(const char *word, cvl_state *state);  /* "cold-filter" */
 CVL_API const char *cvl_state_name(cvl_state state);
 
-/* Limits on the answer. They are not part of the key: every one is answered from the same stored records. */
+/* Limits on the answer. They are not part of the key: every one is answered from the same stored records. The defaults
+ * that init sets are none, unless CVL_MAX_WORKSPACE, CVL_MAX_ERROR, CVL_DETERMINISTIC=1 or CVL_DENY set some. */
 typedef struct cvl_query {
     size_t      size;
     size_t      max_workspace;   /* bytes; SIZE_MAX: any */
     double      max_error;       /* measured rel_error; 0: the default for the type, 5e-5 for f32 */
     bool        deterministic;   /* only candidates that give the same bits every time */
-    const char *allow;           /* algorithms, comma-separated; NULL: all but the reference */
+    const char *allow;           /* algorithms, comma-separated; NULL: all, the reference only
+                                    for what no other takes */
     const char *deny;            /* likewise; NULL: none */
 } cvl_query;
 

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One candidate in a measurement, and the memory that all of them share: it packs, is checked, and gives samples. When
+ * one of these steps fails the candidate is settled, with its outcome and a reason. */
+#ifndef TUNER_CONTENDER_H
+#define TUNER_CONTENDER_H
+
+#include "base/error.h"
+#include "conv/problem.h"
+#include "tuner/evict.h"
+#include "tuner/measure.h"
+
+#define CVL_CHECKED_OUTPUTS 256
+#define CVL_ROUNDS 15
+
+struct cvl_contender {
+    struct cvl_measurement *out;
+    void                   *packed;      /* NULL: the raw filter */
+    bool                    owns_packed;
+    bool                    live;        /* takes part in the rounds to come */
+    int                     runs;        /* of one sample; 0: never timed */
+    double                  seconds[CVL_ROUNDS];
+};
+
+struct cvl_arena {
+    const cvl_ctx        *ctx;           /* set before create, like the next two */
+    cvl_state             state;
+    double              (*now)(void);
+    double                eviction_s;    /* what the last one took */
+    struct cvl_problem    problem;
+    struct cvl_evictor    evictor;
+    void                 *workspace;     /* as large as the largest that a live contender needs */
+    size_t                checked, indices[CVL_CHECKED_OUTPUTS];
+    double                want[CVL_CHECKED_OUTPUTS];
+    int                   count;
+    struct cvl_contender *contenders;    /* the caller's; those whose workspace is not to be had are settled */
+};
+
+/* CVL_ENOMEM leaves nothing behind. */
+cvl_status cvl_arena_create(struct cvl_arena *arena, const cvl_conv_desc *desc, uint64_t seed);
+void       cvl_arena_destroy(struct cvl_arena *arena);
+
+void cvl_contender_settle(struct cvl_contender *contender, cvl_outcome outcome, const char *format, ...)
+    CVL_PRINTF(3, 4);
+
+/* False: settled. Packing is timed a few times; candidates with the same packed bytes share them. */
+bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender);
+bool cvl_contender_check(struct cvl_arena *arena, struct cvl_contender *contender);
+
+/* Seconds of one run in a sample of `runs`, the caches prepared as the state says; negative: settled. */
+double cvl_contender_sample(struct cvl_arena *arena, struct cvl_contender *contender, int runs);
+
+#endif
