@@ -21,6 +21,7 @@
 #include "conv/im2col/passes.h"
 
 #include "base/error.h"
+#include "conv/accuracy.h"
 #include "conv/desc.h"
 
 #include <limits.h>
@@ -55,24 +56,12 @@ static cvl_status init(cvl_plan *plan)
     return CVL_OK;
 }
 
-/* The largest of N sums of k products of random signs in (1/16, 1]: sqrt(k)/3 times 1 to 3. Few sums may cancel, all of
- * them below 10^(-4/N) of that once in ten thousand problems. An activation may leave one side of zero, and bounds. */
-static double largest_output(const cvl_conv_desc *desc, double k)
-{
-    const cvl_epilogue *epi = &desc->epi;
-    const double outputs = (double)cvl_conv_count(desc, cvl_conv_written(desc->pass));
-    const double seen = fmax(epi->act == CVL_ACT_NONE ? outputs : outputs / 4, 0.1);
-    const double bound = epi->act == CVL_ACT_RELU6 ? 6
-                       : epi->act == CVL_ACT_CLIP ? fmax(fabs((double)epi->lo), fabs((double)epi->hi)) : INFINITY;
-    return fmin(sqrt(k) / 3 * pow(10, -4 / seen), fmax(bound, 1e-3));
-}
-
 /* k additions, each off by up to half of the last place of a partial sum of about sqrt(i)/3, are off by k/10 such
  * halves of 1 in the mean square, by k/2 in the worst of many outputs. Exponential functions are good to two places. */
 static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const double k = cvl_conv_reduction(desc) + 1;
-    return 0x1p-24 * (2 + 2 * sqrt(k) + k) / largest_output(desc, k);
+    return 0x1p-24 * (2 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k);
 }
 
 /* Bytes copied per second when the band and its part of the image take so many bytes. */
