@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,18 +59,40 @@ static void read_model(const char *key, char *model, size_t size)
         fclose(file);
 }
 
-static size_t cache_bytes(int name)
+static bool read_cache_word(int index, const char *name, char *word, size_t size)
 {
-    const long bytes = sysconf(name);
+    char path[96];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+    FILE *file = fopen(path, "r");
+    const bool found = file && fgets(word, (int)size, file);
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* The kernel's word, "1024K"; else the C library's, which on AMD takes the L3 of the whole socket for one cache. */
+static size_t cache_bytes(int level, int sysconf_name)
+{
+    char word[32];
+    for (int index = 0; read_cache_word(index, "level", word, sizeof word); index++) {
+        const bool same = atoi(word) == level;
+        const bool code = read_cache_word(index, "type", word, sizeof word) && strncmp(word, "Instruction", 11) == 0;
+        if (same && !code && read_cache_word(index, "size", word, sizeof word)) {
+            char *unit;
+            const size_t number = strtoul(word, &unit, 10);
+            return number << (*unit == 'K' ? 10 : *unit == 'M' ? 20 : 0);
+        }
+    }
+    const long bytes = sysconf(sysconf_name);
     return bytes > 0 ? (size_t)bytes : 0;
 }
 
 static void look(void)
 {
     read_model("model name", info.model, sizeof info.model);
-    info.l1d = cache_bytes(_SC_LEVEL1_DCACHE_SIZE);
-    info.l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
-    info.l3 = cache_bytes(_SC_LEVEL3_CACHE_SIZE);
+    info.l1d = cache_bytes(1, _SC_LEVEL1_DCACHE_SIZE);
+    info.l2 = cache_bytes(2, _SC_LEVEL2_CACHE_SIZE);
+    info.l3 = cache_bytes(3, _SC_LEVEL3_CACHE_SIZE);
     info.processors = cvl_threads_available();
     for (int isa = 0; isa < CVL_ISA_COUNT; isa++)
         if (levels[isa].usable())

@@ -20,13 +20,14 @@ static const struct { const char *isa; double f32_flops, s8_ops; } per_cycle[] =
     { "avx512", 32, 64 },     { "avx512vnni", 32, 128 }, { "avx512bf16", 32, 128 },
 };
 #define NOMINAL_HZ 3e9
+#define RUN_SECONDS 2e-3
 #define DRAM_THREADS 4   /* that many saturate the memory of a small machine */
 
 struct cvl_rates cvl_rates_nominal(enum cvl_isa isa, int threads)
 {
     const int memory_threads = threads < DRAM_THREADS ? threads : DRAM_THREADS;
     struct cvl_rates rates = { .f32_flops = 8 * NOMINAL_HZ * threads, .s8_ops = 16 * NOMINAL_HZ * threads,
-        .copy_l2 = 40e9 * threads, .copy_l3 = 12e9 * threads, .copy_dram = 8e9 * memory_threads };
+        .copy_l2 = 40e9 * threads, .copy_l3 = 25e9 * threads, .copy_dram = 8e9 * memory_threads };
     for (size_t i = 0; i < sizeof per_cycle / sizeof *per_cycle; i++)
         if (strcmp(per_cycle[i].isa, cvl_isa_name(isa)) == 0) {
             rates.f32_flops = per_cycle[i].f32_flops * NOMINAL_HZ * threads;
@@ -75,14 +76,14 @@ static double run_seconds(const struct load *load)
     return cvl_now() - start;
 }
 
-/* Work per second of all threads, the best of the runs that fit in `seconds` and of five at least; ten fit at the
- * nominal rate. A pool may give two tasks to one thread, and another program may take the processor; the best run is
- * the one in which nothing of this happened. */
+/* Work per second of all threads, the best of the runs that fit in `seconds` and of five at least. A pool may give two
+ * tasks to one thread, and another program may take the processor; the best run is the one in which nothing of this
+ * happened, and there is one if runs are shorter than a scheduler's time slice. */
 static double best_rate(struct load *load, double nominal, double seconds)
 {
     const double work = load->work * load->ctx->threads, start = cvl_now();
     double best = 0;
-    load->rounds = 1 + (long)(nominal * seconds / 10 / work);
+    load->rounds = 1 + (long)(nominal * (seconds / 10 < RUN_SECONDS ? seconds / 10 : RUN_SECONDS) / work);
     for (int runs = 0; runs < 5 || cvl_now() - start < seconds; runs++) {
         const double rate = work * (double)load->rounds / run_seconds(load);
         if (rate > best)

@@ -77,9 +77,20 @@ static struct tally_cell sum_of(const struct tally *tally, const struct expectat
     return sum;
 }
 
+static bool is_built(const char *algo)
+{
+    for (int i = 0; cvl_algo_name(i); i++)
+        if (matches(algo, cvl_algo_name(i)))
+            return true;
+    return false;
+}
+
+/* A row about an optional algorithm that this build lacks says nothing. */
 static bool holds(const struct tally *tally, const struct expectation *row)
 {
     const struct tally_cell sum = sum_of(tally, row);
+    if (!is_built(row->algo))
+        return true;
     if (sum.accepted > 0 && 100.0 * (double)sum.accepted >= row->percent * (double)sum.offered)
         return true;
     printf("FAILED  %s, pass %s, types %s, layouts %s: accepted %ld of %ld problems, expected %g %% of some\n",

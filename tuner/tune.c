@@ -22,6 +22,14 @@ static double rounded(double value)
     return strtod(digits, NULL);
 }
 
+/* Later than the record that it replaces, though a clock of seconds may not have moved, or was set back. */
+static int64_t time_stamp(const struct cvl_row *row)
+{
+    const int64_t now = (int64_t)time(NULL);
+    const bool later = row->recorded && row->record.when >= now && row->record.when < INT64_MAX;
+    return later ? row->record.when + 1 : now;
+}
+
 static struct cvl_record record_of(const struct cvl_survey *survey, const struct cvl_row *row,
                                    const struct cvl_measurement *measured, const struct cvl_tune_options *options)
 {
@@ -34,7 +42,7 @@ static struct cvl_record record_of(const struct cvl_survey *survey, const struct
         .estimate_ms = rounded(row->result.estimate_ms), .pack_ms = rounded(1e3 * measured->pack_s),
         .rel_error = rounded(measured->rel_error), .l2_error = rounded(measured->l2_error),
         .workspace_bytes = row->result.workspace_bytes, .packed_bytes = row->result.packed_bytes,
-        .deterministic = row->result.deterministic, .when = (int64_t)time(NULL), .seed = options->seed,
+        .deterministic = row->result.deterministic, .when = time_stamp(row), .seed = options->seed,
     };
     memcpy(record.problem, survey->problem, sizeof record.problem);
     memcpy(record.candidate, row->result.candidate, sizeof record.candidate);
@@ -46,8 +54,8 @@ static void take(const struct cvl_survey *survey, struct cvl_row *row, const str
                  const struct cvl_tune_options *options)
 {
     if (measured->outcome != CVL_OUTCOME_SKIPPED) {
-        row->recorded = true;
         row->record = record_of(survey, row, measured, options);
+        row->recorded = true;
         row->result.source = CVL_SOURCE_MEASURED;
     }
     if (measured->outcome != CVL_OUTCOME_SKIPPED || !row->recorded) {
