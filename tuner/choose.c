@@ -139,7 +139,8 @@ static bool has_interval(const struct cvl_record *record)
 static bool ties(const struct cvl_record *record, const struct cvl_record *fastest)
 {
     return record->median_ms <= (1 + CVL_TIE) * fastest->median_ms ||
-           (has_interval(record) && has_interval(fastest) && record->ci_low_ms <= fastest->ci_high_ms);
+           (record->median_ms <= (1 + CVL_TIE_MOST) * fastest->median_ms && has_interval(record) &&
+            has_interval(fastest) && record->ci_low_ms <= fastest->ci_high_ms);
 }
 
 /* Of two that are as fast; *why completes "... wins because it". */
@@ -171,9 +172,9 @@ static struct cvl_judgement judge_against(const struct cvl_record *record, const
         is_better(winner, record, &why);
         return judge(CVL_VERDICT_TIED, "as fast as %s, which %s", winner->candidate, why);
     }
-    return judge(CVL_VERDICT_SLOWER, "%.2f times slower than %s%s", record->median_ms / winner->median_ms,
-                 winner->candidate,
-                 winner->workspace_bytes <= record->workspace_bytes ? ", which needs no more workspace" : "");
+    return judge(CVL_VERDICT_SLOWER, "%.2f times slower than %s%s", record->median_ms / fastest->median_ms,
+                 fastest->candidate,
+                 fastest->workspace_bytes <= record->workspace_bytes ? ", which needs no more workspace" : "");
 }
 
 int cvl_choose(const struct cvl_record *records, int count, const struct cvl_limits *limits,
