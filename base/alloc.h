@@ -11,6 +11,9 @@ void *cvl_alloc(size_t bytes);
 void *cvl_calloc(size_t count, size_t bytes);   /* cleared; NULL as well when the product overflows */
 void  cvl_free(void *memory);
 
-static inline size_t cvl_round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+static inline size_t cvl_round_up(size_t value, size_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
 
 #endif

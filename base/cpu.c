@@ -36,7 +36,7 @@ static struct cvl_cpu info;
 static enum cvl_isa best;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* The value of the first line of /proc/cpuinfo that begins with `key`, runs of spaces squeezed; "unknown" without one. */
+/* The value of the first line of /proc/cpuinfo that begins with `key`, runs of spaces squeezed; else "unknown". */
 static void read_model(const char *key, char *model, size_t size)
 {
     char line[256];

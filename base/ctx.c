@@ -75,7 +75,8 @@ cvl_status cvl_ctx_create(const cvl_ctx_options *options, cvl_ctx **ctx)
     cvl_ctx_options_init(&all);
     if (options) {
         if (options->size < sizeof options->size || options->size > sizeof all)
-            return cvl_fail(CVL_EINVAL, "cvl_ctx_options.size is %zu, expected what cvl_ctx_options_init sets", options->size);
+            return cvl_fail(CVL_EINVAL, "cvl_ctx_options.size is %zu, expected what cvl_ctx_options_init sets",
+                            options->size);
         cvl_copy_sized(&all, sizeof all, options, options->size);
     }
     if (all.threads < 0 || all.threads > THREADS_MAX)

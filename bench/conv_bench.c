@@ -122,12 +122,9 @@ static bool close_csv(void)
 
 static bool close_tuners(void)
 {
-    cvl_status status = cvl_tuner_close(sweep.selector);
+    const cvl_status status = cvl_tuner_close(sweep.selector);
     const cvl_status stored = cvl_tuner_close(sweep.tuner);
-    status = stored != CVL_OK ? stored : status;
-    if (status != CVL_OK)
-        fprintf(stderr, "conv-bench: what was measured is not stored: %s\n", cvl_last_error());
-    return status == CVL_OK;
+    return status == CVL_OK && stored == CVL_OK;
 }
 
 /* Where the cache of this run lies. */

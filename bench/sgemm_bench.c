@@ -18,8 +18,8 @@ static void bare(const struct cvl_problem *problem)
 {
     const cvl_conv_desc *d = &problem->desc;
     const int pixels = d->h * d->w;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, d->k, pixels, d->c, 1, problem->args.w, d->c, problem->args.x,
-                pixels, 0, problem->args.y, pixels);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, d->k, pixels, d->c, 1, problem->args.w, d->c,
+                problem->args.x, pixels, 0, problem->args.y, pixels);
 }
 
 /* Medians in seconds of both, in turn. */

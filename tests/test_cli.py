@@ -318,6 +318,7 @@ class Cli(unittest.TestCase):
         result = self.good("--conv", TINY, cache=below_a_file, status=1)
         self.assertIn("total of 1 timed layers", result.stdout)
         self.assertEqual(result.stderr.count("not stored"), 1, result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
 
     def test_results_that_cannot_be_written(self):
         self.refused("--conv", TINY, "--csv", self.path("no/such/folder.csv"), named=["folder.csv"])

@@ -178,7 +178,7 @@ static cvl_status write_segment(struct cvl_store *store)
 static cvl_status sync_own(struct cvl_store *store)
 {
     if (store->place == EXPORTED_FILE)
-        return cvl_fail(CVL_EIO, "%s is an exported file and read-only: what was measured is not stored", store->path);
+        return cvl_fail(CVL_EIO, "%s is an exported file and read-only", store->path);
     if (store->process != getpid())
         begin_segment(store);
     const cvl_status status = write_segment(store);

@@ -136,7 +136,8 @@ static void note_store_failure(cvl_tuner *tuner, cvl_status status)
 {
     if (status == CVL_OK || atomic_load(&tuner->store_failed))
         return;
-    snprintf(tuner->store_failure, sizeof tuner->store_failure, "%s", cvl_last_error());
+    snprintf(tuner->store_failure, sizeof tuner->store_failure, "what was measured is not stored: %s",
+             cvl_last_error());
     atomic_store(&tuner->store_failed, true);
     cvl_log(tuner->ctx, CVL_LOG_WARNING, "%s", tuner->store_failure);
 }
