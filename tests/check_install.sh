@@ -20,8 +20,8 @@ for example in "$source"/examples/*.c; do
     name=$(basename "$example" .c)
     cc -std=c11 -Wall -Wextra -Werror "$example" -o "$prefix/$name" $($pc --cflags --libs cvl)
     LD_LIBRARY_PATH="$lib" "$prefix/$name"
-    cc -std=c11 "$example" -o "$prefix/$name-static" $($pc --cflags cvl) "$lib/libcvl.a" $($pc --static --libs-only-l cvl |
-        sed 's/-lcvl//') $(pkg-config --libs openblas) -fopenmp
+    cc -std=c11 "$example" -o "$prefix/$name-static" $($pc --cflags cvl) "$lib/libcvl.a" $(pkg-config --libs openblas) \
+        -fopenmp -lpthread -lm
     "$prefix/$name-static"
 done
 
