@@ -95,6 +95,25 @@ static void test_another_revision_is_void_alone(void **state)
     cvl_tuner_close(tuner);
 }
 
+static void test_a_cache_of_other_machines_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct cvl_environment here = cvl_environment_of(f->ctx), far = here;
+    char last[CVL_CANDIDATE_MAX];
+    snprintf(far.cpu, sizeof far.cpu, "Abacus 3000");
+    write_records(f, &far, 0, CVL_OUTCOME_OK, last);
+    cvl_tuner_close(open_tuner(f, CVL_MODE_CACHED));
+    const char *told = strstr(f->log, "other machines, such as Abacus 3000");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "other machines"));
+
+    here.threads = 64;
+    write_records(f, &here, 0, CVL_OUTCOME_OK, last);
+    f->log[0] = '\0';
+    cvl_tuner_close(open_tuner(f, CVL_MODE_CACHED));
+    assert_null(strstr(f->log, "other machines"));
+}
+
 static void test_other_environments_are_a_prior(void **state)
 {
     struct fixture *f = *state;
@@ -201,6 +220,7 @@ int main(void)
         TEST(test_records_decide),
         TEST(test_wrong_records_forbid),
         TEST(test_another_revision_is_void_alone),
+        TEST(test_a_cache_of_other_machines_is_told),
         TEST(test_other_environments_are_a_prior),
         TEST(test_a_damaged_cache_is_a_miss),
         TEST(test_a_cache_that_cannot_be_written),

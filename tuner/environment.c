@@ -35,3 +35,34 @@ void cvl_environment_describe(const struct cvl_environment *e, char *text, size_
     snprintf(text, size, "%s%s%s, %s, %d thread%s", e->cpu, *e->gpu ? " with " : "", e->gpu, e->isa, e->threads,
              e->threads == 1 ? "" : "s");
 }
+
+struct strangers {
+    const struct cvl_environment *here;
+    struct cvl_environment        one;
+    int                           count;
+    bool                          at_home;
+};
+
+static bool see(void *arg, enum cvl_line_kind kind, const char *line, size_t length)
+{
+    struct strangers *strangers = arg;
+    struct cvl_environment environment;
+    if (kind != CVL_LINE_ENV || cvl_environment_parse(line, length, &environment, NULL) != CVL_OK)
+        return true;
+    strangers->at_home = strcmp(environment.cpu, strangers->here->cpu) == 0;
+    if (strangers->count++ == 0)
+        strangers->one = environment;
+    return !strangers->at_home;
+}
+
+void cvl_environment_warn(const cvl_ctx *ctx, const struct cvl_environment *here, const struct cvl_line_set *lines,
+                          const char *path)
+{
+    struct strangers strangers = { .here = here };
+    char where[256];
+    if (cvl_line_set_each(lines, true, see, &strangers) != CVL_OK || strangers.at_home || strangers.count == 0)
+        return;
+    cvl_environment_describe(&strangers.one, where, sizeof where);
+    cvl_log(ctx, CVL_LOG_WARNING, "%s: all that it holds was measured on other machines, such as %s: a prior at most", path,
+            where);
+}

@@ -99,6 +99,7 @@ cvl_status cvl_tuner_open(cvl_ctx *ctx, const cvl_tuner_options *options, cvl_tu
         cvl_tuner_close(made);
         return status;
     }
+    cvl_environment_warn(ctx, &made->environment, cvl_store_lines(made->store), cvl_store_path(made->store));
     *tuner = made;
     return CVL_OK;
 }
