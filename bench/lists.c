@@ -29,8 +29,8 @@ void list_algos(FILE *to, const cvl_ctx *ctx)
             cvl_text_add(&text, "%s%s", i ? ":" : "", algo->knobs[i]);
         const struct cvl_device *device;
         const bool missing = algo->device != ctx->device->kind && cvl_device_get(algo->device, 0, &device) != CVL_OK;
-        fprintf(to, "%-14s %8d  %-6s  %-24s  %s\n", algo->name, algo->revision, device_names[algo->device], knobs,
-                missing ? cvl_last_error() : "yes");
+        fprintf(to, "%-14s %8d  %-6s  %-24s  %s%s%s\n", algo->name, algo->revision, device_names[algo->device], knobs,
+                missing ? cvl_last_error() : "yes", algo->version ? ", " : "", algo->version ? algo->version() : "");
     }
 }
 

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/text.h"
+#include "conv/registry.h"
 
 #define NONE (-1)
 
@@ -15,7 +16,7 @@
     TEXT(candidate) WHOLE(chosen) TEXT(status) TEXT(reason) TEXT(source) TEXT(state) REAL(median_ms) REAL(min_ms)      \
     REAL(ci_low_ms) REAL(ci_high_ms) WHOLE(samples) REAL(estimate_ms) REAL(gflops) REAL(percent_peak)                  \
     WHOLE(workspace_bytes) WHOLE(packed_bytes) REAL(pack_ms) REAL(rel_error) REAL(l2_error) WHOLE(deterministic)       \
-    WHOLE(count) TEXT(isa) TEXT(machine) TEXT(commit)
+    WHOLE(count) TEXT(isa) TEXT(machine) TEXT(commit) TEXT(library)
 
 #define TEXT_MEMBER(column) const char *column;
 #define REAL_MEMBER(column) double column;
@@ -86,6 +87,7 @@ static void put_result(FILE *to, const struct layer_report *report, const cvl_re
 {
     struct parts parts;
     split_texts(report, result, &parts);
+    const struct cvl_algo *algo = cvl_algo_find(parts.algorithm, strlen(parts.algorithm));
     const bool ran = result->samples > 0, rejected = result->outcome == CVL_OUTCOME_REJECTED;
     const struct bench_place *place = report->place;
     const struct csv_row row = {
@@ -109,6 +111,7 @@ static void put_result(FILE *to, const struct layer_report *report, const cvl_re
         .l2_error = known(!rejected && result->l2_error >= 0, result->l2_error),
         .deterministic = rejected ? NONE : result->deterministic,
         .count = report->layer->count, .isa = place->isa, .machine = place->machine, .commit = place->commit,
+        .library = algo && algo->version ? algo->version() : NULL,
     };
     put_row(to, &row);
 }

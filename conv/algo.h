@@ -20,6 +20,7 @@ struct cvl_algo {
     const char     *name;             /* stable: it is written into cache files */
     int             revision;         /* raise it when speed or numerics change */
     cvl_device_kind device;
+    const char   *(*version)(void);   /* of the vendor's library that does the work, "oneDNN 2.6.3"; NULL: none */
     const char     *knobs[CVL_KNOBS_MAX + 1];   /* names, then NULL: {"rows"} makes im2col:rows=14 */
 
     /* NULL, or why not: a lower-case reason that a user understands (cvl_reason). */
@@ -30,6 +31,9 @@ struct cvl_algo {
     double      (*estimate)(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
     /* The largest rel_error that is not a bug, for this problem. */
     double      (*tolerance)(const cvl_conv_desc *desc, const struct cvl_variant *variant);
+
+    /* Infinities and NaNs do not travel as IEEE says in this problem; the algorithm's head says how. NULL: they do. */
+    bool        (*finite_only)(const cvl_conv_desc *desc);
 
     /* Sets workspace_bytes and, for a filter it packs, packed_bytes and packed_format; refuses knobs out of range
      * with CVL_ENOTFOUND. May keep what it worked out in plan->state, which fini releases. */

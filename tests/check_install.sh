@@ -21,7 +21,7 @@ for example in "$source"/examples/*.c; do
     cc -std=c11 -Wall -Wextra -Werror "$example" -o "$prefix/$name" $($pc --cflags --libs cvl)
     LD_LIBRARY_PATH="$lib" "$prefix/$name"
     cc -std=c11 "$example" -o "$prefix/$name-static" $($pc --cflags cvl) "$lib/libcvl.a" $(pkg-config --libs openblas) \
-        -fopenmp -lpthread -lm
+        $(sed -n 's/^Libs.private://p' "$installed/cvl.pc") -lpthread
     "$prefix/$name-static"
 done
 

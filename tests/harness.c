@@ -198,6 +198,28 @@ static void check_plan(const struct trial *trial)
             trial_fail(trial, "plan", "packed_size or packed_id changes with the number of threads");
 }
 
+static bool is_listed(const struct cvl_variant *variants, int count, const struct cvl_variant *variant)
+{
+    for (int i = 0; i < count; i++)
+        if (memcmp(variants[i].knob, variant->knob, sizeof variant->knob) == 0)
+            return true;
+    return false;
+}
+
+/* A vendor's candidate may exist for some numbers of threads only: where a context neither offers nor knows it, the one
+ * that offers it stands in. */
+static bool create_plan(struct trial *trial, int index, const struct cvl_variant *variant)
+{
+    struct cvl_variant offered[CVL_VARIANTS_MAX];
+    cvl_ctx *const *ctx = trial->harness->ctx;
+    const cvl_status status = cvl_plan_create(ctx[index], &trial->desc, trial->candidate, &trial->plan[index]);
+    if (status != CVL_ENOTFOUND || is_listed(offered, cvl_algo_variants(ctx[index], trial->algo, &trial->desc, offered),
+                                             variant))
+        return status == CVL_OK;
+    const int other = index == HARNESS_PARALLEL ? HARNESS_SERIAL : HARNESS_PARALLEL;
+    return cvl_plan_create(ctx[other], &trial->desc, trial->candidate, &trial->plan[index]) == CVL_OK;
+}
+
 static void check_candidate(struct trial *trial, const struct cvl_variant *variant)
 {
     bool planned = true;
@@ -207,7 +229,7 @@ static void check_candidate(struct trial *trial, const struct cvl_variant *varia
     if (!isfinite(seconds) || seconds < 0)
         trial_fail(trial, "estimate", "estimates %g seconds", seconds);
     for (int i = 0; i < HARNESS_CTXS && planned; i++)
-        if (cvl_plan_create(trial->harness->ctx[i], &trial->desc, trial->candidate, &trial->plan[i]) != CVL_OK) {
+        if (!create_plan(trial, i, variant)) {
             trial_fail(trial, "plan", "no plan on context %d: %s", i, cvl_last_error());
             planned = false;
         }
@@ -226,14 +248,6 @@ static void check_candidate(struct trial *trial, const struct cvl_variant *varia
     *trial->candidate = '\0';
 }
 
-static bool is_listed(const struct cvl_variant *variants, int count, const struct cvl_variant *variant)
-{
-    for (int i = 0; i < count; i++)
-        if (memcmp(variants[i].knob, variant->knob, sizeof variant->knob) == 0)
-            return true;
-    return false;
-}
-
 /* Some variants are offered for many threads only; all of them must be right with any number. */
 static void check_algo(struct trial *trial, int index)
 {
@@ -244,6 +258,9 @@ static void check_algo(struct trial *trial, int index)
     trial->algo = cvl_algos[index];
     trial->cell = tally_at(&trial->harness->tally, index, &trial->desc);
     trial->cell->offered += plain;
+    if ((trial->fill == FILL_INFINITE || trial->fill == FILL_NAN) && trial->algo->finite_only
+        && trial->algo->finite_only(&trial->desc))
+        return;
     trial_announce(trial, "asking for variants");
     const char *refusal = cvl_algo_refusal(ctx, trial->algo, &trial->desc);
     if (refusal && (!*refusal || refusal[strlen(refusal) - 1] == '.'))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A run allocates nothing, and a workspace is exactly as large as the plan says. The allocators of the C library are
  * replaced, for this program and the libraries it loads, by ones that count. A plan's first run is not counted: vendor
- * libraries and the OpenMP runtime set themselves up in it. Two libraries' own calls are not counted either, which
+ * libraries and the OpenMP runtime set themselves up in it. Three libraries' own calls are not counted either, which
  * nothing turns off: OpenBLAS's kernels for small matrices (0.3.21, AVX-512) allocate and release a buffer in every call,
- * and LLVM's OpenMP runtime (14) when threads take tasks of a loop. */
+ * LLVM's OpenMP runtime (14) when threads take tasks of a loop, and oneDNN when it maps a primitive's arguments. */
 #include "base/alloc.h"
 #include "conv/problem.h"
 #include "conv/registry.h"
@@ -39,7 +39,9 @@ static atomic_bool armed;
 static atomic_long calls;
 
 /* Where the code of these is; "" is this program. */
-static struct { const char *name; uintptr_t from, to; } codes[] = { { "", 0, 0 }, { "openblas", 0, 0 }, { "libomp", 0, 0 } };
+static struct { const char *name; uintptr_t from, to; } codes[] = {
+    { "", 0, 0 }, { "openblas", 0, 0 }, { "libomp", 0, 0 }, { "libdnnl", 0, 0 },
+};
 
 enum { CODES = sizeof codes / sizeof *codes, FRAMES = 32 };
 

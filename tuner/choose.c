@@ -65,7 +65,8 @@ static bool is_void(const struct cvl_record *record, const struct cvl_limits *li
     return limits->revision && limits->revision(algorithm) != record->revision;
 }
 
-/* With no list of allowed algorithms the reference answers for what no other algorithm takes. */
+/* With no list of allowed algorithms the reference answers for what no other algorithm takes, or only without the same
+ * bits from every run. */
 static bool reference_is_needed(const struct cvl_record *records, int count, const struct cvl_limits *limits)
 {
     char algorithm[CVL_CANDIDATE_MAX];
@@ -73,7 +74,8 @@ static bool reference_is_needed(const struct cvl_record *records, int count, con
         return false;
     for (int i = 0; i < count; i++) {
         algorithm_of(&records[i], algorithm);
-        if (cvl_limits_permit(limits, algorithm) && !is_void(&records[i], limits, algorithm))
+        if (cvl_limits_permit(limits, algorithm) && !is_void(&records[i], limits, algorithm)
+            && records[i].deterministic)
             return false;
     }
     return true;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tuner/environment.h"
 
+#include "base/text.h"
+#include "conv/registry.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +21,11 @@ struct cvl_environment cvl_environment_of(const cvl_ctx *ctx)
     snprintf(environment.cpu, sizeof environment.cpu, "%s", cpu->model);
     snprintf(environment.isa, sizeof environment.isa, "%s", cvl_isa_name(ctx->isa));
     snprintf(environment.compiler, sizeof environment.compiler, "%.*s", (int)strcspn(COMPILER, "("), COMPILER);
-    snprintf(environment.library, sizeof environment.library, "convlab %s", cvl_version());
+    struct cvl_text library = { environment.library, sizeof environment.library, 0 };
+    cvl_text_add(&library, "convlab %s", cvl_version());
+    for (const struct cvl_algo *const *algo = cvl_algos; *algo; algo++)
+        if ((*algo)->version)
+            cvl_text_add(&library, ", %s", (*algo)->version());
     return environment;
 }
 

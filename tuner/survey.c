@@ -31,8 +31,10 @@ static struct cvl_row *add_row(struct cvl_survey *survey, const struct cvl_algo 
     return row;
 }
 
-static void add_candidates(struct cvl_survey *survey, const struct cvl_algo *algo)
+/* Says whether one of them is deterministic. */
+static bool add_candidates(struct cvl_survey *survey, const struct cvl_algo *algo)
 {
+    bool deterministic = false;
     struct cvl_variant variants[CVL_VARIANTS_MAX];
     const int count = cvl_algo_variants(survey->ctx, algo, &survey->desc, variants);
     for (int i = 0; i < count; i++) {
@@ -42,7 +44,9 @@ static void add_candidates(struct cvl_survey *survey, const struct cvl_algo *alg
         row->result.source = CVL_SOURCE_ESTIMATE;
         row->result.estimate_ms = 1e3 * algo->estimate(survey->ctx, &survey->desc, &variants[i]);
         row->result.deterministic = !variants[i].nondeterministic;
+        deterministic |= row->result.deterministic;
     }
+    return deterministic;
 }
 
 static void add_rejected(struct cvl_survey *survey, const struct cvl_algo *algo, const char *why)
@@ -54,7 +58,8 @@ static void add_rejected(struct cvl_survey *survey, const struct cvl_algo *algo,
     explain(row, "%s", why);
 }
 
-/* With no list of allowed algorithms, the reference takes what no other algorithm does: a selection never fails. */
+/* With no list of allowed algorithms, the reference takes what no other algorithm takes, or only without the same bits
+ * from every run, as a vendor's may: a selection never fails. */
 static void add_rows(struct cvl_survey *survey)
 {
     const struct cvl_algo *reference = NULL;
@@ -70,8 +75,7 @@ static void add_rows(struct cvl_survey *survey)
         if (why) {
             add_rejected(survey, cvl_algos[i], why);
         } else {
-            accepted = true;
-            add_candidates(survey, cvl_algos[i]);
+            accepted |= add_candidates(survey, cvl_algos[i]);
         }
     }
     if (!accepted && reference && !survey->limits.allow && !cvl_text_listed(survey->limits.deny, reference->name) &&

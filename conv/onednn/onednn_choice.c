@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A problem in oneDNN's terms, and the implementations that it has for that. The filter's format is left to each
+ * implementation; a knob names the format and counts those that share it, because packed filters must depend on the
+ * candidate and not on the size of the image, and oneDNN's own first choice does depend on that. */
+#include "conv/onednn/onednn.h"
+
+#include "conv/desc.h"
+
+#include <string.h>
+
+static const dnnl_data_type_t types[] = {
+    [CVL_F32] = dnnl_f32, [CVL_BF16] = dnnl_bf16, [CVL_F16] = dnnl_f16,
+    [CVL_S8] = dnnl_s8, [CVL_U8] = dnnl_u8, [CVL_S32] = dnnl_s32,
+};
+
+/* hardswish(x) = x * clip(alpha * x + beta, 0, 1); version 2 knows only this one and reads neither. */
+static const struct { dnnl_alg_kind_t kind; float alpha, beta; } eltwise[] = {
+    [CVL_ACT_RELU] = { dnnl_eltwise_relu, 0, 0 },        [CVL_ACT_RELU6] = { dnnl_eltwise_clip, 0, 6 },
+    [CVL_ACT_CLIP] = { dnnl_eltwise_clip, 0, 0 },        [CVL_ACT_SILU] = { dnnl_eltwise_swish, 1, 0 },
+    [CVL_ACT_HARDSWISH] = { dnnl_eltwise_hardswish, 1.0f / 6, 0.5f }, [CVL_ACT_GELU] = { dnnl_eltwise_gelu_erf, 0, 0 },
+};
+
+struct cvl_dnnl_md *cvl_onednn_image_md(const cvl_conv_desc *desc, enum cvl_tensor tensor)
+{
+    const struct cvl_strides strides = cvl_conv_strides(desc, tensor);
+    dnnl_dims_t dims = { 0 }, steps = { 0 };
+    int sizes[4];
+    cvl_conv_dims(desc, tensor, sizes);
+    for (int i = 0; i < 4; i++) {
+        dims[i] = sizes[i];
+        steps[i] = strides.at[i];
+    }
+    return cvl_dnnl_md_create(4, dims, types[cvl_conv_type(desc, tensor)], steps);
+}
+
+/* (k,c/groups,r,s), and (groups,k/groups,c/groups,r,s) where there are groups. */
+static struct cvl_dnnl_md *filter_md(const cvl_conv_desc *desc, bool any)
+{
+    const struct cvl_strides strides = cvl_conv_strides(desc, CVL_W);
+    const int first = desc->groups > 1;
+    dnnl_dims_t dims = { 0 }, steps = { 0 };
+    int sizes[4];
+    cvl_conv_dims(desc, CVL_W, sizes);
+    for (int i = 0; i < 4; i++) {
+        dims[first + i] = sizes[i];
+        steps[first + i] = strides.at[i];
+    }
+    if (first) {
+        dims[0] = desc->groups;
+        dims[1] = desc->k / desc->groups;
+        steps[0] = strides.at[0] * dims[1];
+    }
+    return cvl_dnnl_md_create(4 + first, dims, types[desc->w_type], any ? NULL : steps);
+}
+
+struct cvl_dnnl_md *cvl_onednn_filter_md(const cvl_conv_desc *desc)
+{
+    return filter_md(desc, false);
+}
+
+static struct cvl_dnnl_md *bias_md(const cvl_conv_desc *desc)
+{
+    const dnnl_dims_t dims = { desc->k }, steps = { 1 };
+    return cvl_dnnl_md_create(1, dims, cvl_dnnl_bias_type(desc), steps);
+}
+
+static struct cvl_dnnl_post_ops post_ops_of(const cvl_conv_desc *desc)
+{
+    const cvl_epilogue *epi = &desc->epi;
+    struct cvl_dnnl_post_ops ops = { .sum = epi->residual && desc->pass == CVL_FWD,
+                                     .eltwise = epi->act != CVL_ACT_NONE };
+    if (ops.eltwise) {
+        ops.kind = eltwise[epi->act].kind;
+        ops.alpha = epi->act == CVL_ACT_CLIP ? epi->lo : eltwise[epi->act].alpha;
+        ops.beta = epi->act == CVL_ACT_CLIP ? epi->hi : eltwise[epi->act].beta;
+    }
+    return ops;
+}
+
+const char *cvl_onednn_pd_name(const_dnnl_primitive_desc_t pd)
+{
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "unnamed";
+}
+
+dnnl_query_t cvl_onednn_filter_query(cvl_pass pass)
+{
+    return pass == CVL_BWD_FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
+}
+
+static bool has_empty_line(int outputs, int stride, int dil, int pad, int taps, int extent)
+{
+    for (int i = 0; i < outputs; i++) {
+        int first, last;
+        cvl_tap_range(i, stride, dil, pad, taps, extent, &first, &last);
+        if (first == last)
+            return true;
+    }
+    return false;
+}
+
+/* Reference loops, thousands of times slower, and code that is wrong in versions 2.6 and 3.2: sums of bytes without
+ * dot-product instructions saturate at 16 bits; SSE4.1 adds a residual as if it were aligned to 16 bytes; and where
+ * whole rows or columns see only padding, brgemm convolutions (2.6) add no residual there, or crash in the activation
+ * after it. */
+static bool is_refused(const cvl_conv_desc *d, const char *name)
+{
+    if (strstr(name, "ref"))
+        return true;
+    if (cvl_conv_is_integer(d) && !strstr(name, "vnni") && !strstr(name, "amx") && !strstr(name, "avx10"))
+        return true;
+    if (!d->epi.residual)
+        return false;
+    return strstr(name, "sse41")
+        || (strncmp(name, "brg", 3) == 0
+            && (has_empty_line(cvl_conv_p(d), d->stride_h, d->dil_h, d->pad_top, d->r, d->h)
+                || has_empty_line(cvl_conv_q(d), d->stride_w, d->dil_w, d->pad_left, d->s, d->w)));
+}
+
+static int format_of(const cvl_conv_desc *desc, dnnl_primitive_desc_t pd)
+{
+    return cvl_filter_format(cvl_dnnl_query_md(pd, cvl_onednn_filter_query(desc->pass), 0));
+}
+
+/* oneDNN 2 lists an implementation twice when its code is in the primitive cache. Of formats without a number only the
+ * first choice is of use, which needs none. */
+static bool is_new(const struct cvl_onednn_choices *choices, dnnl_primitive_desc_t pd, int format)
+{
+    for (int i = 0; i < choices->count; i++)
+        if (choices->variant[i].knob[CVL_ONEDNN_FILTER] == format
+            && strcmp(cvl_onednn_pd_name(choices->pd[i]), cvl_onednn_pd_name(pd)) == 0)
+            return false;
+    return format > 0 || choices->count == 0;
+}
+
+/* Implementations with equal formats are numbered by their names: what is in the primitive cache can change the order
+ * of the list, and must not change what a candidate's name means. */
+static void number_choices(struct cvl_onednn_choices *choices)
+{
+    for (int i = 0; i < choices->count; i++) {
+        int before = 0;
+        for (int j = 0; j < choices->count; j++)
+            before += choices->variant[j].knob[CVL_ONEDNN_FILTER] == choices->variant[i].knob[CVL_ONEDNN_FILTER]
+                   && strcmp(cvl_onednn_pd_name(choices->pd[j]), cvl_onednn_pd_name(choices->pd[i])) < 0;
+        choices->variant[i].knob[CVL_ONEDNN_IMPL] = before ? before + 1 : 0;
+    }
+}
+
+static void keep_choices(const cvl_conv_desc *desc, dnnl_primitive_desc_t *list, int count,
+                         struct cvl_onednn_choices *choices)
+{
+    for (int i = 0; i < count; i++) {
+        const int format = format_of(desc, list[i]);
+        if (!is_refused(desc, cvl_onednn_pd_name(list[i])) && choices->count < CVL_ONEDNN_CHOICES_MAX
+            && is_new(choices, list[i], format)) {
+            choices->variant[choices->count].knob[CVL_ONEDNN_FILTER] = format;
+            choices->pd[choices->count++] = list[i];
+        } else {
+            dnnl_primitive_desc_destroy(list[i]);
+        }
+    }
+    choices->refused = count > 0 && choices->count == 0;
+    number_choices(choices);
+}
+
+void cvl_onednn_choices_create(const cvl_ctx *ctx, const cvl_conv_desc *given, struct cvl_onednn_choices *choices)
+{
+    enum { LIST_MAX = 24 };
+    dnnl_primitive_desc_t list[LIST_MAX];
+    cvl_conv_desc desc = *given;
+    if (desc.n == 0)   /* an empty batch is never run; it packs like others */
+        desc.n = 1;
+    const struct cvl_dnnl_post_ops ops = post_ops_of(&desc);
+    struct cvl_dnnl_conv conv = {
+        .pass = desc.pass, .engine = cvl_onednn_engine(),
+        .x = cvl_onednn_image_md(&desc, CVL_X), .w = filter_md(&desc, true), .y = cvl_onednn_image_md(&desc, CVL_Y),
+        .bias = desc.epi.bias ? bias_md(&desc) : NULL,
+        .strides = { desc.stride_h, desc.stride_w }, .dilations = { desc.dil_h - 1, desc.dil_w - 1 },
+        .pads_before = { desc.pad_top, desc.pad_left }, .pads_after = { desc.pad_bottom, desc.pad_right },
+    };
+    memset(choices, 0, sizeof *choices);
+    const int before = cvl_onednn_enter(ctx);
+    if (conv.x && conv.w && conv.y && (conv.bias || !desc.epi.bias)
+        && cvl_dnnl_attr_create(&desc, &ops, &conv.attr) == dnnl_success) {
+        keep_choices(&desc, list, cvl_dnnl_conv_list(&conv, list, LIST_MAX), choices);
+        dnnl_primitive_attr_destroy(conv.attr);
+    }
+    cvl_onednn_leave(before);
+    cvl_dnnl_md_destroy(conv.x);
+    cvl_dnnl_md_destroy(conv.w);
+    cvl_dnnl_md_destroy(conv.y);
+    cvl_dnnl_md_destroy(conv.bias);
+}
+
+void cvl_onednn_choices_destroy(struct cvl_onednn_choices *choices)
+{
+    for (int i = 0; i < choices->count; i++)
+        if (choices->pd[i])
+            dnnl_primitive_desc_destroy(choices->pd[i]);
+    choices->count = 0;
+}
