@@ -9,13 +9,14 @@
 #define DOT_ROWS 2
 #define DOT_COLUMNS 6
 
-/* sum = sum * a + b converges to b / (1 - a): neither overflow nor denormals, and no compiler may simplify it. */
+/* sum = sum * a + b converges to b / (1 - a) = 1: neither overflow nor denormals. No sum starts there: a compiler sees
+ * that 1 stays 1, and leaves its multiply-add out. */
 static float fma_rounds(long rounds)
 {
     const vf a = vf_set(0.75f), b = vf_set(0.25f);
     vf sum[SUMS];
     for (int i = 0; i < SUMS; i++)
-        sum[i] = vf_set((float)i);
+        sum[i] = vf_set((float)(i + 2));
     for (long round = 0; round < rounds; round++)
         for (int i = 0; i < SUMS; i++)
             sum[i] = sum[i] * a + b;
