@@ -122,6 +122,19 @@ CVL_INLINE vf vf_load_even(const float *p, int lanes)
     return vf_even_odd(vf_load(p), vf_load_part(p + VF_LANES - 1, elements - VF_LANES + 1));
 }
 
+/* To p[0], p[2], ...; what lies between is not touched. */
+CVL_INLINE void vf_store_even(float *p, vf v, int lanes)
+{
+#if defined(__AVX512F__)
+    const uint32_t mask = (uint32_t)((UINT64_C(1) << 2 * lanes) - 1) & 0x55555555;
+    _mm512_mask_storeu_ps(p, (__mmask16)mask, (__m512)vf_zip_low(v, v));
+    if (lanes > VF_LANES / 2)
+        _mm512_mask_storeu_ps(p + VF_LANES, (__mmask16)(mask >> VF_LANES), (__m512)vf_zip_high(v, v));
+#else
+    vf_store_strided(p, 2, v, lanes);
+#endif
+}
+
 /* Per lane: mask (all bits or none) ? a : b. */
 CVL_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 

@@ -376,7 +376,7 @@ static void check_bytes(cvl_ctx *ctx, const cvl_conv_desc *d, const char *candid
     run.status = cvl_plan_run(wide, &run.args, run.workspace);
     assert_int_equal(want.status, CVL_OK);
     if (cvl_plan_deterministic(plan)) {
-        assert_int_equal(cvl_plan_workspace_size(wide), cvl_plan_workspace_size(plan));
+        assert_true(cvl_plan_workspace_size(wide) >= cvl_plan_workspace_size(plan));   /* scratch for each thread */
         assert_same_bytes(&run, &want, "on three threads");
         if (d->epi.residual) {
             memcpy(run.written, problem.args.residual, run.bytes);

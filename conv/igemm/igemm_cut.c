@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Cuts a data pass into tasks, blocks and chunks. A block of pixels is copied into a band (or read in place), chunk by
+ * chunk of its channels; the panels of the filter then pass by it. Blocks are large enough that fetching a panel is
+ * cheap beside what is multiplied with it, and a band with a chunk of a panel stays in the second-level cache. */
+#include "conv/igemm/igemm_cut.h"
+
+#include <math.h>
+
+enum {
+    POSITIONS = 224,             /* of a block */
+    REDUCTION = 4608,            /* products summed before sums go to memory */
+    BAND_FLOATS = 1 << 16,
+    POSITIONS_LEAST = 56,
+    TASKS = 8,
+    RAW_POSITIONS = 512,         /* of a task that packs its own filter */
+    TASK_FLOPS = 2000000,
+};
+
+/* Cycles of one step of the reduction: a multiply-add for each sum, or the loads that feed them. */
+static double step_cycles(int rows, int vectors)
+{
+    return fmax(rows * vectors, fmax(0.9 * (rows + vectors), 8));
+}
+
+static double tile_cycles(const struct cvl_gemm_kern *kern, int rows, int vectors, int height, int *widest)
+{
+    double cycles = 0;
+    for (int left = vectors; left > 0;) {
+        int take = cvl_igemm_min(left, *widest);
+        while (!kern->rows_max[take])
+            take--;
+        const int most = cvl_igemm_min(height, kern->rows_max[take]), tiles = cvl_igemm_divide(rows, most);
+        const int low = rows / tiles, high = rows % tiles;
+        cycles += high * step_cycles(low + 1, take) + (tiles - high) * step_cycles(low, take);
+        left -= take;
+    }
+    return cycles;
+}
+
+int cvl_igemm_tile_shape(const struct cvl_gemm_kern *kern, int rows, int vectors, int *height)
+{
+    int best = 1;
+    double least = INFINITY;
+    for (int width = 1; width <= CVL_TILE_VECTORS; width++) {
+        if (!kern->rows_max[width] || (width > vectors && width > 1))
+            continue;
+        const double cycles = tile_cycles(kern, rows, vectors, kern->rows_max[width], &width);
+        if (cycles < 0.999 * least) {
+            least = cycles;
+            best = width;
+        }
+    }
+    *height = kern->rows_max[best];
+    return best;
+}
+
+/* One axis of an outer and an inner one whose elements follow one another in both images. */
+static bool follows(int count, ptrdiff_t in_outer, ptrdiff_t out_outer, ptrdiff_t in_inner, ptrdiff_t out_inner)
+{
+    return in_outer == count * in_inner && out_outer == count * out_inner;
+}
+
+static bool is_whole(const struct cvl_igemm_axis *axis)
+{
+    return axis->taps == 1 && axis->step == 1 && axis->first == 0 && axis->count == axis->extent;
+}
+
+void cvl_igemm_merge(struct cvl_igemm_cut *cut)
+{
+    if (!is_whole(&cut->rows) || !is_whole(&cut->columns))
+        return;
+    if (cut->columns.count == 1) {
+        cut->in_column = cut->in_row;
+        cut->out_column = cut->out_row;
+    } else if (cut->rows.count > 1
+               && !follows(cut->columns.count, cut->in_row, cut->out_row, cut->in_column, cut->out_column)) {
+        return;
+    }
+    cut->columns.count *= cut->rows.count;
+    cut->columns.w = cut->columns.w_step = 0;
+    cut->columns.extent = cut->columns.count;
+    cut->rows.count = cut->rows.extent = 1;
+    if (cut->images == 0)
+        return;
+    if (cut->columns.count == 1) {
+        cut->in_column = cut->in_image;
+        cut->out_column = cut->out_image;
+    } else if (cut->images > 1
+               && !follows(cut->columns.count, cut->in_image, cut->out_image, cut->in_column, cut->out_column)) {
+        return;
+    }
+    cut->columns.count *= cut->images;
+    cut->columns.extent = cut->columns.count;
+    cut->images = 1;
+}
+
+/* A rough count of cycles for one position by either kind of lanes. */
+static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    const int lanes = g->kern->lanes;
+    const double k = (double)cut->rows.taps * cut->columns.taps * g->in_channels;
+    const int vectors = cvl_igemm_divide(cut->columns.count, lanes);
+    const double waste = (double)vectors * lanes / cut->columns.count;
+    const bool rows_apart = cut->columns.step > 1 && cut->columns.taps > 1;
+    const double band = g->in_channels * (g->in.at[1] == 1 ? 5.0 : 2.5) * (rows_apart ? cut->columns.taps : 1);
+    const double channels = g->panels * (k + (g->out.at[1] == 1 ? 4 : 14));
+    const double columns = waste / lanes * (g->out_channels * (1.03 * k + (cut->out_column == 1 ? 4 : 20)) + band);
+    return columns < channels ? CVL_IGEMM_COLUMNS : CVL_IGEMM_CHANNELS;
+}
+
+/* No column of padding, and rows of a tile that do not fall on the same lines of the cache. */
+static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    const struct cvl_igemm_axis *a = &cut->columns;
+    if (cut->lanes != CVL_IGEMM_CHANNELS)
+        return false;
+    if (a->taps == 0 || cut->rows.taps == 0)
+        return true;
+    const int64_t last = a->first + (int64_t)(a->count - 1) * a->step + (int64_t)(a->taps - 1) * a->tap;
+    const int knob = g->variant.knob[CVL_IGEMM_PACK];
+    if (knob == 1)
+        return false;
+    const bool collide = knob != 2 && g->in.at[1] == 1 && a->count > 4 && a->step * cut->in_column % 1024 == 0;
+    return a->first >= 0 && last < a->extent && !collide;
+}
+
+static void measure_band(const struct cvl_igemm *g, struct cvl_igemm_cut *cut)
+{
+    const bool by_tap = cut->lanes == CVL_IGEMM_COLUMNS && cut->columns.step > 1;
+    cut->row_span = cvl_igemm_span(&cut->rows, cut->block_rows, false);
+    cut->column_span = cvl_igemm_span(&cut->columns, cut->block_columns, by_tap);
+    const ptrdiff_t columns = cut->column_span.size, rows = cut->row_span.size, lanes = g->kern->lanes;
+    if (cut->planes) {
+        cut->band_column = 1;
+        cut->band_row = columns;
+        cut->band_channel = (rows * columns + 15) / 16 * 16;
+        if (cut->band_channel % 512 == 0)
+            cut->band_channel += 16;
+        cut->band_floats = cut->band_channel * cut->chunk + CVL_TILE_VECTORS * lanes;
+    } else {
+        cut->band_channel = 1;
+        cut->band_column = cut->chunk % 256 == 0 ? cut->chunk + 16 : cut->chunk;
+        cut->band_row = columns * cut->band_column;
+        cut->band_floats = rows * cut->band_row;
+    }
+    if (cut->in_place)
+        cut->band_floats = 0;
+}
+
+static int even(int total, int part)
+{
+    return cvl_igemm_divide(total, cvl_igemm_divide(total, part));
+}
+
+static void cut_block(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, int target)
+{
+    const int reduction = g->variant.knob[CVL_IGEMM_CHUNK] ? g->variant.knob[CVL_IGEMM_CHUNK] : REDUCTION;
+    const int unit = cut->lanes == CVL_IGEMM_CHANNELS ? g->kern->rows_max[2] : 3 * g->kern->lanes;
+    const int taps = cvl_igemm_max(1, cut->rows.taps * cut->columns.taps);
+    cut->block_columns = cut->columns.count;
+    if (cut->columns.count > target + target / 2)
+        cut->block_columns = cvl_igemm_divide(even(cut->columns.count, target), unit) * unit;
+    cut->block_rows = even(cut->rows.count, cvl_igemm_max(1, target / cut->block_columns));
+    cut->chunk = even(g->in_channels, cvl_igemm_max(1, reduction / taps));
+    if (cut->chunk < g->in_channels)
+        cut->chunk = cvl_igemm_min(g->in_channels, (cut->chunk + 15) / 16 * 16);
+    for (measure_band(g, cut); cut->band_floats > BAND_FLOATS; measure_band(g, cut)) {
+        if (cut->block_rows > 1)
+            cut->block_rows = even(cut->rows.count, cut->block_rows / 2);
+        else if (cut->chunk > 64)
+            cut->chunk = even(g->in_channels, cut->chunk / 2);
+        else if (cut->block_columns > unit)
+            cut->block_columns = cvl_igemm_divide(cut->block_columns / 2, unit) * unit;
+        else if (cut->chunk > 1)
+            cut->chunk = even(g->in_channels, cut->chunk / 2);
+        else
+            break;
+    }
+    cut->row_blocks = cvl_igemm_divide(cut->rows.count, cut->block_rows);
+    cut->column_blocks = cvl_igemm_divide(cut->columns.count, cut->block_columns);
+    cut->chunks = cvl_igemm_divide(g->in_channels, cut->chunk);
+}
+
+static double task_count(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    return (double)cut->images * cut->row_blocks * cut->column_blocks * g->desc->groups
+         * cvl_igemm_divide(g->panels, cut->out_panels);
+}
+
+/* More tasks from fewer channels each. The band is filled once more for each of them, which costs about 3/16 of a
+ * multiplication with one panel and one tap. */
+static void split_panels(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, int tasks)
+{
+    const int taps = cvl_igemm_max(1, cut->rows.taps * cut->columns.taps);
+    const int least = cut->in_place ? 4 : cvl_igemm_max(4, 16 / taps);
+    const double flops = 2.0 * cut->block_rows * cut->block_columns * taps * g->in_channels * g->kern->lanes;
+    cut->out_panels = g->panels;
+    while (cut->out_panels >= 2 * least && task_count(g, cut) < tasks && flops * cut->out_panels > 2 * TASK_FLOPS)
+        cut->out_panels = even(g->panels, cut->out_panels / 2);
+}
+
+static void cut_tasks(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, bool raw)
+{
+    const int knob = g->variant.knob[CVL_IGEMM_PIXELS], lanes = g->kern->lanes;
+    const double total = cvl_conv_flops(g->desc);
+    const int wanted = (int)fmin(TASKS, total / TASK_FLOPS);
+    for (int target = knob ? knob : POSITIONS;; target /= 2) {
+        cut_block(g, cut, target);
+        split_panels(g, cut, wanted);
+        if (knob || target <= POSITIONS_LEAST || task_count(g, cut) >= wanted)
+            break;
+    }
+    cut->blocks = cut->images * cut->row_blocks * cut->column_blocks;
+    cut->tasks_blocks = 1;
+    if (raw) {
+        const double positions = (double)cut->block_rows * cut->block_columns;
+        const int64_t room = BAND_FLOATS / ((int64_t)g->taps * cut->chunk * lanes);
+        cut->out_panels = cvl_igemm_max(1, cvl_igemm_min(cut->out_panels, (int)room));
+        cut->tasks_blocks = cvl_igemm_max(1, cvl_igemm_min(cut->blocks, (int)(RAW_POSITIONS / positions)));
+        cut->raw_floats = (ptrdiff_t)g->taps * cut->chunk * lanes * cut->out_panels;
+    }
+    cut->out_blocks = cvl_igemm_divide(g->panels, cut->out_panels);
+    cut->spread = cvl_igemm_divide(cut->blocks, cut->tasks_blocks);
+}
+
+struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, int row_class, int column_class, bool raw)
+{
+    struct cvl_igemm_cut cut = {
+        .rows = cvl_igemm_axis(g->desc, true, row_class), .columns = cvl_igemm_axis(g->desc, false, column_class),
+        .images = g->desc->n, .in_image = g->in.at[0], .in_row = g->in.at[2], .in_column = g->in.at[3],
+        .out_image = g->out.at[0],
+    };
+    cut.out_row = cut.rows.out_step * g->out.at[2];
+    cut.out_column = cut.columns.out_step * g->out.at[3];
+    cut.out_first = cut.rows.out * g->out.at[2] + cut.columns.out * g->out.at[3];
+    if (cut.rows.out_step == 1 && cut.columns.out_step == 1)
+        cvl_igemm_merge(&cut);
+    const int knob = g->variant.knob[CVL_IGEMM_LANES];
+    cut.lanes = knob ? (enum cvl_igemm_lanes)knob : choose_lanes(g, &cut);
+    cut.in_place = can_stay(g, &cut);
+    cut.planes = cut.lanes == CVL_IGEMM_COLUMNS
+              || (g->in.at[1] != 1 && g->in_channels >= 8 && cut.columns.count >= 12);
+    cut_tasks(g, &cut, raw);
+    return cut;
+}
