@@ -40,7 +40,7 @@ struct bench_config {
 
     /* What is written. */
     const char     *csv, *compare;
-    bool            verify, why, profile, quiet;
+    bool            verify, audit, why, profile, quiet;
     bool            list_algos, list_nets, machine;
 };
 

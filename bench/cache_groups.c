@@ -41,7 +41,7 @@ static int choose(const struct walk *walk)
     memset(walk->judgements, 0, (size_t)walk->count * sizeof *walk->judgements);
     if (cvl_conv_parse(walk->records[0].problem, &desc) != CVL_OK)
         return -1;
-    const struct cvl_limits limits = cvl_limits_of(NULL, &desc);
+    const struct cvl_limits limits = cvl_limits_of(walk->filter->query, &desc);
     return cvl_choose(walk->records, walk->count, &limits, walk->judgements);
 }
 
@@ -116,7 +116,7 @@ cvl_status cache_groups_each(const struct cvl_line_set *set, const struct cache_
 cvl_status cache_group_find(const struct cvl_line_set *set, uint64_t environment, cvl_state state, const char *problem,
                             cache_group_fn *fn, void *arg)
 {
-    const struct cache_filter all = { NULL, 0 };
+    const struct cache_filter all = { .count = 0 };
     struct walk walk = { .filter = &all, .only = &environment, .fn = fn, .arg = arg };
     const int count = cvl_line_set_records(set, state, problem, NULL, 0);
     struct cvl_line *lines = cvl_alloc((size_t)count * sizeof *lines);

@@ -13,11 +13,12 @@ struct cache_group {
     const char           *problem;
     struct cvl_record    *records;
     struct cvl_judgement *judgements;
-    int                   count, chosen;   /* chosen: index of the winner without limits; -1: none */
+    int                   count, chosen;   /* chosen: index of the winner within the limits; -1: none */
 };
 
-/* Which problems are meant: canonical texts; count 0: all. */
-struct cache_filter { const char *const *problem; int count; };
+/* Which problems are meant (canonical texts; count 0: all), under which limits the winner is chosen (NULL: none), and
+ * whether only those are shown that some limit could choose. */
+struct cache_filter { const char *const *problem; int count; const cvl_query *query; bool pareto; };
 bool cache_filter_has(const struct cache_filter *filter, const char *problem);
 
 typedef void cache_group_fn(void *arg, const struct cache_group *group);

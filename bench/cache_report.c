@@ -9,7 +9,7 @@
 #define PROBLEM_WIDTH 60
 #define CANDIDATE_WIDTH 24
 
-static void describe(const struct cvl_line_set *set, uint64_t id, char *text, size_t size)
+void cache_describe(const struct cvl_line_set *set, uint64_t id, char *text, size_t size)
 {
     struct cvl_environment environment;
     if (cvl_line_set_environment(set, id, &environment))
@@ -18,13 +18,13 @@ static void describe(const struct cvl_line_set *set, uint64_t id, char *text, si
         snprintf(text, size, "an environment that is not in the file");
 }
 
-struct show { const struct cvl_line_set *set; uint64_t environment; int groups; };
+struct show { const struct cvl_line_set *set; uint64_t environment; int groups; bool pareto; };
 
 static void show_environment(const struct show *show, uint64_t id)
 {
     struct cvl_environment environment;
     char text[256];
-    describe(show->set, id, text, sizeof text);
+    cache_describe(show->set, id, text, sizeof text);
     printf("%s# environment %016" PRIx64 ": %s", show->groups ? "\n" : "", id, text);
     if (cvl_line_set_environment(show->set, id, &environment))
         printf("%s%s%s%s%s", *environment.library ? "; " : "", environment.library,
@@ -48,6 +48,25 @@ static void show_record(const struct cvl_record *record, bool chosen)
            error, record->samples, cvl_outcome_name(record->outcome));
 }
 
+/* Of the time x workspace x error front: nobody is better in one of them and no worse in the others. */
+static bool is_on_front(const struct cache_group *group, int which)
+{
+    const struct cvl_record *one = &group->records[which];
+    if (group->judgements[which].verdict == CVL_VERDICT_UNUSABLE || group->judgements[which].verdict == CVL_VERDICT_VOID)
+        return false;
+    for (int i = 0; i < group->count; i++) {
+        const struct cvl_record *other = &group->records[i];
+        const bool no_worse = other->median_ms <= one->median_ms && other->workspace_bytes <= one->workspace_bytes &&
+                              other->rel_error <= one->rel_error;
+        const bool equal = other->median_ms == one->median_ms && other->workspace_bytes == one->workspace_bytes &&
+                           other->rel_error == one->rel_error;
+        if (i != which && no_worse && (!equal || i < which) && group->judgements[i].verdict != CVL_VERDICT_UNUSABLE &&
+            group->judgements[i].verdict != CVL_VERDICT_VOID)
+            return false;
+    }
+    return true;
+}
+
 static void show_group(void *arg, const struct cache_group *group)
 {
     struct show *show = arg;
@@ -56,60 +75,14 @@ static void show_group(void *arg, const struct cache_group *group)
     show->environment = group->environment;
     show->groups++;
     for (int i = 0; i < group->count; i++)
-        show_record(&group->records[i], i == group->chosen);
+        if (!show->pareto || i == group->chosen || is_on_front(group, i))
+            show_record(&group->records[i], i == group->chosen);
 }
 
 cvl_status cache_show(const struct cvl_line_set *set, const struct cache_filter *filter)
 {
-    struct show show = { set, 0, 0 };
+    struct show show = { .set = set, .pareto = filter->pareto };
     return cache_groups_each(set, filter, show_group, &show);
-}
-
-/* The fastest of the others that the limits would have let run. */
-static int runner_up(const struct cache_group *group)
-{
-    for (int i = 0; i < group->count; i++)
-        if (i != group->chosen && (group->judgements[i].verdict == CVL_VERDICT_TIED ||
-                                   group->judgements[i].verdict == CVL_VERDICT_SLOWER))
-            return i;
-    return -1;
-}
-
-static void explain_winner(const struct cache_group *group)
-{
-    const int second = runner_up(group);
-    if (group->chosen < 0) {
-        printf("  nothing can be chosen\n");
-        return;
-    }
-    const struct cvl_record *winner = &group->records[group->chosen];
-    printf("  %s wins with %.5f ms +- %.5f, %zu bytes of workspace, error %.1e", winner->candidate, winner->median_ms,
-           (winner->ci_high_ms - winner->ci_low_ms) / 2, winner->workspace_bytes, winner->rel_error);
-    if (second >= 0)
-        printf("; %s takes %.2f times as long", group->records[second].candidate,
-               group->records[second].median_ms / winner->median_ms);
-    printf("\n");
-    if (group->judgements[group->chosen].reason[0])
-        printf("    %s\n", group->judgements[group->chosen].reason);
-}
-
-static void explain_group(void *arg, const struct cache_group *group)
-{
-    struct show *show = arg;
-    char text[256];
-    describe(show->set, group->environment, text, sizeof text);
-    printf("%s%s, %s, on %s\n", show->groups++ ? "\n" : "", group->problem, cvl_state_name(group->state), text);
-    explain_winner(group);
-    for (int i = 0; i < group->count; i++)
-        if (i != group->chosen)
-            printf("  %s: %s\n", group->records[i].candidate,
-                   group->judgements[i].reason[0] ? group->judgements[i].reason : "not chosen");
-}
-
-cvl_status cache_explain(const struct cvl_line_set *set, const struct cache_filter *filter)
-{
-    struct show show = { set, 0, 0 };
-    return cache_groups_each(set, filter, explain_group, &show);
 }
 
 struct wants { const struct cvl_line_set *set; const struct cache_filter *filter; cvl_status status; };
@@ -189,7 +162,7 @@ static void diff_group(void *arg, const struct cache_group *group)
 
 cvl_status cache_diff(const struct cvl_line_set *a, const struct cvl_line_set *b)
 {
-    const struct cache_filter all = { NULL, 0 };
+    const struct cache_filter all = { .count = 0 };
     struct diff forth = { .other = b }, back = { .other = a, .reversed = true };
     cvl_status status = cache_groups_each(a, &all, diff_group, &forth);
     if (status == CVL_OK)

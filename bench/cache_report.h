@@ -8,8 +8,13 @@
 /* A table for each environment: '*' or '-', problem, state, candidate, median, half of the interval, and the rest. */
 cvl_status cache_show(const struct cvl_line_set *set, const struct cache_filter *filter);
 
-/* Who won, by how much, and why each other candidate did not. */
+/* Who won, by how much and how certainly, and why each other candidate did not. */
 cvl_status cache_explain(const struct cvl_line_set *set, const struct cache_filter *filter);
+
+/* "DIGEST  N choices  ENVIRONMENT  its description", a line for each environment: a number for who wins where. */
+cvl_status cache_digest(const struct cvl_line_set *set, const struct cache_filter *filter);
+
+void cache_describe(const struct cvl_line_set *set, uint64_t environment, char *text, size_t size);
 
 /* The problems that were asked for where nothing could be chosen: PROBLEM STATE ENVIRONMENT, a line each. */
 cvl_status cache_untuned(const struct cvl_line_set *set, const struct cache_filter *filter);

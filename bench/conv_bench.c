@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/ctx.h"
 #include "base/text.h"
+#include "bench/audit.h"
 #include "bench/bench_flags.h"
 #include "bench/lists.h"
 #include "bench/report_csv.h"
@@ -180,6 +181,20 @@ static int measure(void)
     return sweep.fault || !stored || !written ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int audit(void)
+{
+    struct audit audit = {
+        .ctx = sweep.ctx, .layers = sweep.layers, .state = (cvl_state)config.state, .query = &sweep.query,
+        .progress = &sweep.progress, .table = config.quiet ? NULL : stdout,
+    };
+    if (cvl_store_open(sweep.ctx, config.cache, &audit.store) != CVL_OK)
+        return refuse(NULL);
+    progress_start(&sweep.progress, sweep.layers->count, config.quiet);
+    const bool complete = audit_run(&audit);
+    cvl_store_close(audit.store);
+    return interrupt_signal() ? 128 + interrupt_signal() : complete ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int bench(const char *command)
 {
     struct layer_list layers = { 0 };
@@ -195,6 +210,10 @@ static int bench(const char *command)
     make_query(&sweep.query);
     interrupt_install();
     sweep.start = cvl_now();
+    if (config.audit) {
+        exit_status = audit();
+        goto done;
+    }
     if ((!config.verify && open_tuners(command) != CVL_OK) || open_csv() != CVL_OK) {
         refuse(NULL);
         close_tuners();

@@ -21,9 +21,10 @@ def env(ident=ENV, fields='cpu=A%20CPU isa=avx2 threads=2'):
     return seal('env %s %s' % (ident, fields))
 
 
-def rec(candidate, ms, ident=ENV, problem=PROBLEM, rev=1, n=31, when=1763900000, err='1e-07', state='hot'):
-    return seal('rec %s %s %s %s rev=%d n=%d when=%d outcome=ok ms=%g min=%g lo=%g hi=%g err=%s l2=1e-08 ws=64 det=1'
-                % (ident, state, problem, candidate, rev, n, when, ms, ms * .99, ms * .995, ms * 1.005, err))
+def rec(candidate, ms, ident=ENV, problem=PROBLEM, rev=1, n=31, when=1763900000, err='1e-07', state='hot', ws=64,
+        more=''):
+    return seal('rec %s %s %s %s rev=%d n=%d when=%d outcome=ok ms=%g min=%g lo=%g hi=%g err=%s l2=1e-08 ws=%d det=1%s'
+                % (ident, state, problem, candidate, rev, n, when, ms, ms * .99, ms * .995, ms * 1.005, err, ws, more))
 
 
 def want(problem, ident=ENV):
@@ -103,6 +104,51 @@ def shows():
     refused('show', '--cache', 'show.cvl', 'fwd:nonsense', says='nonsense')
 
 
+def answers_limits_from_the_file():
+    race = ' race=7 rlo=%g rhi=%g est=1.5'
+    write('front.cvl', SCHEMA, env(), rec('igemm', 1, err='1e-06', ws=1000, more=race % (1, 1)),
+          rec('im2col', 2, err='1e-06', ws=1000, more=race % (1.9, 2.1)), rec('im2col:rows=7', 3, err='1e-06', ws=10),
+          rec('im2col:rows=9', 3.5, err='2e-06', ws=10), rec('direct', 4, err='1e-07', ws=0),
+          seal('rec %s hot %s im2col:rows=1 rev=1 n=0 when=1 outcome=skipped est=9' % (ENV, PROBLEM)))
+    at = '--cache', 'front.cvl'
+
+    def winner(*limits):
+        rows = [line.split() for line in run(0, 'show', *at, *limits).splitlines()]
+        return [row[3] for row in rows if row[0] == '*']
+
+    assert winner() == ['igemm']
+    assert winner('--max-workspace', '999') == ['im2col:rows=7']
+    assert winner('--max-workspace', '0') == ['direct']
+    assert winner('--max-error', '5e-7') == ['direct']
+    assert winner('--deny', 'igemm,direct') == ['im2col']
+    assert winner('--allow', 'im2col', '--max-workspace', '10') == ['im2col:rows=7']
+    front = [line.split()[3] for line in run(0, 'show', '--pareto', *at).splitlines()[2:]]
+    assert front == ['igemm', 'im2col:rows=7', 'direct'], front
+    why = run(0, 'explain', *at, '--max-workspace', '1000', '--deny', 'direct', PROBLEM)
+    for part in ('igemm wins', 'im2col takes 2.00 times as long (1.90 to 2.10 at 95 %, side by side)',
+                 'the estimate was 1.50000 ms', 'direct: the query does not allow direct', '31 samples, 2025-11-23',
+                 'im2col:rows=1: by its estimate it was too slow to be worth a run'):
+        assert part in why, (part, why)
+    assert 'needs 1000 bytes of workspace, the limit is 10' in run(0, 'explain', *at, '--max-workspace', '10', PROBLEM)
+
+
+def digests_choices():
+    a = write('a.cvl', SCHEMA, env(), rec('direct', 2), rec('im2col', 1))
+    b = write('b.cvl', SCHEMA, env(), rec('direct', 3), rec('im2col', 1.5, n=40))
+    c = write('c.cvl', SCHEMA, env(), rec('direct', 1), rec('im2col', 2))
+    d = [run(0, 'digest', '--cache', name).split()[:4] for name in (a, b, c)]
+    assert d[0] == d[1] and d[0][1:] == d[2][1:] == ['1', 'choices', ENV] and d[0][0] != d[2][0], d
+    assert run(0, 'digest', '--cache', a, '--deny', 'im2col').split()[0] == d[2][0]
+
+
+def exports_a_network():
+    layer = 'fwd:f32:nhwc:n8c64h56w56k64r3s3:pad1:relu'
+    write('all.cvl', SCHEMA, env(), rec('direct', 2, problem=layer), rec('direct', 2, problem=PROBLEM + ':g64'))
+    run(0, 'export', '--cache', 'all.cvl', '--net', 'resnet50', 'net.cvl')
+    assert read('net.cvl').decode().splitlines() == [SCHEMA, env(), rec('direct', 2, problem=layer)]
+    refused('export', '--cache', 'all.cvl', '--net', 'nonet', 'net.cvl', says="'nonet' is not a network")
+
+
 def knows_what_is_untuned():
     other = PROBLEM + ':relu'
     write('want.cvl', SCHEMA, env(), rec('direct', 2), want(PROBLEM), want(other), want(PROBLEM, OTHER))
@@ -171,7 +217,8 @@ def survives_bad_input():
 PROGRAM = os.path.abspath(PROGRAM)
 for variable in 'CVL_CACHE', 'XDG_CACHE_HOME', 'CVL_ISA':
     os.environ.pop(variable, None)
-for test in (merges, travels, shows, knows_what_is_untuned, tells_caches_apart, prunes, survives_bad_input):
+for test in (merges, travels, shows, answers_limits_from_the_file, digests_choices, exports_a_network,
+             knows_what_is_untuned, tells_caches_apart, prunes, survives_bad_input):
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         test()

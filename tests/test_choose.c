@@ -22,6 +22,8 @@ struct line {
     cvl_outcome outcome;
     int         revision, samples;   /* 0: 1 and 9 */
     bool        nondeterministic;
+    uint64_t    race;
+    double      ratio[2];
 };
 
 static int revision_of(const char *algorithm)
@@ -42,7 +44,8 @@ static int make(const struct line *lines, struct cvl_record *records)
             .outcome = line->outcome, .revision = line->revision ? line->revision : 1,
             .samples = line->outcome == CVL_OUTCOME_FAILED ? 0 : line->samples ? line->samples : 9,
             .median_ms = line->ms, .ci_low_ms = line->ms - line->spread / 2,
-            .ci_high_ms = line->ms + line->spread / 2, .rel_error = line->error,
+            .ci_high_ms = line->ms + line->spread / 2, .rel_error = line->error, .race = line->race,
+            .ratio_low = line->ratio[0], .ratio_high = line->ratio[1],
             .workspace_bytes = line->workspace, .deterministic = !line->nondeterministic,
         };
         snprintf(records[count].candidate, sizeof records[count].candidate, "%s", line->candidate);
@@ -81,15 +84,31 @@ static const struct expectation expectations[] = {
       { { "winograd", 1, 0, 1e-6, .workspace = 0 }, { "im2col", 1.021, 0, 1e-7, .workspace = 0 } },
       .winner = "winograd", .about = "im2col", .reason = "1.02 times slower", .verdict = CVL_VERDICT_SLOWER },
     { "overlapping intervals tie",
-      { { "winograd", 1, .2, 1e-6, .workspace = 0 }, { "im2col", 1.15, .2, 1e-7, .workspace = 0 } },
+      { { "winograd", 1, .2, 1e-6, .workspace = 0 }, { "im2col", 1.045, .2, 1e-7, .workspace = 0 } },
       .winner = "im2col", .about = "im2col", .reason = "as fast as winograd, and makes the smaller error",
       .verdict = CVL_VERDICT_CHOSEN },
     { "intervals that overlap on a busy machine are no tie",
-      { { "winograd", 1, .8, 1e-6, .workspace = 0 }, { "im2col", 1.51, .8, 1e-7, .workspace = 0 } },
-      .winner = "winograd", .about = "im2col", .reason = "1.51 times slower", .verdict = CVL_VERDICT_SLOWER },
+      { { "winograd", 1, .8, 1e-6, .workspace = 0 }, { "im2col", 1.06, .8, 1e-7, .workspace = 0 } },
+      .winner = "winograd", .about = "im2col", .reason = "1.06 times slower", .verdict = CVL_VERDICT_SLOWER },
     { "the range of a few samples is no interval",
-      { { "winograd", 1, .2, 1e-6, .workspace = 0 }, { "im2col", 1.15, .2, 1e-7, .samples = 5 } },
-      .winner = "winograd", .about = "im2col", .reason = "1.15 times slower", .verdict = CVL_VERDICT_SLOWER },
+      { { "winograd", 1, .2, 1e-6, .workspace = 0 }, { "im2col", 1.04, .2, 1e-7, .samples = 5 } },
+      .winner = "winograd", .about = "im2col", .reason = "1.04 times slower", .verdict = CVL_VERDICT_SLOWER },
+    { "of one race, the ratios decide",
+      { { "winograd", 1, .2, 1e-6, .race = 7, .ratio = { 1, 1 } },
+        { "im2col", 1.04, .2, 1e-7, .race = 7, .ratio = { 1.03, 1.06 } } },
+      .winner = "winograd", .about = "im2col", .reason = "1.04 times slower", .verdict = CVL_VERDICT_SLOWER },
+    { "of one race, ratios that overlap tie",
+      { { "winograd", 1, .2, 1e-6, .race = 7, .ratio = { 1, 1 } },
+        { "im2col", 1.04, .2, 1e-7, .race = 7, .ratio = { .99, 1.06 } } },
+      .winner = "im2col", .about = "winograd", .reason = "which makes the smaller error", .verdict = CVL_VERDICT_TIED },
+    { "who left the race early was behind",
+      { { "winograd", 1, .2, 1e-6, .race = 7, .ratio = { 1, 1 } },
+        { "im2col", 1.04, .2, 1e-7, .race = 7, .ratio = { .99, 1.06 }, .samples = 6 } },
+      .winner = "winograd", .about = "im2col", .reason = "1.04 times slower", .verdict = CVL_VERDICT_SLOWER },
+    { "of two races, the intervals decide",
+      { { "winograd", 1, .2, 1e-6, .race = 7, .ratio = { 1, 1 } },
+        { "im2col", 1.04, .2, 1e-7, .race = 8, .ratio = { 1.03, 1.06 } } },
+      .winner = "im2col", .about = "winograd", .reason = "which makes the smaller error", .verdict = CVL_VERDICT_TIED },
     { "then the smaller workspace",
       { { "im2col:rows=9", 1, 0, 1e-7, .workspace = 900 }, { "im2col:rows=4", 1.01, 0, 1e-7, .workspace = 400 } },
       .winner = "im2col:rows=4", .about = "im2col:rows=9", .reason = "needs less workspace",

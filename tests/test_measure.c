@@ -35,6 +35,7 @@ struct act {
 };
 
 static double clock_s;
+static double tide;              /* all runs take longer with time: 1 + tide times the seconds since the start */
 static const struct act *acts;
 static int runs[MAX], packs[MAX];
 static int history[100000], history_length;
@@ -71,7 +72,7 @@ static cvl_status fake_run(const cvl_plan *plan, const cvl_conv_args *args, void
         memset(workspace, which, plan->workspace_bytes);
     if (history_length < (int)(sizeof history / sizeof *history))
         history[history_length++] = which;
-    clock_s += 1e-6 * act->us * (runs[which]++ % 2 ? 1 + act->jitter : 1);
+    clock_s += 1e-6 * act->us * (runs[which]++ % 2 ? 1 + act->jitter : 1) * (1 + tide * (clock_s - 1000));
     if (act->conduct == FAILS || (act->conduct == FAILS_LATER && runs[which] > 4))
         return cvl_fail(CVL_EDEVICE, "the device is on fire");
     write_outputs(plan, args, act->conduct);
@@ -210,7 +211,7 @@ static void test_wrong_ones_are_found(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct bout bout;
-        measure_acts(&bout, (struct act[]){ { .us = 300 }, { .us = 350, .conduct = cases[i].conduct }, { .us = 0 } });
+        measure_acts(&bout, (struct act[]){ { .us = 300 }, { .us = 310, .conduct = cases[i].conduct }, { .us = 0 } });
         const struct cvl_measurement *measured = &bout.measured[1];
         assert_int_equal(measured->outcome, cases[i].outcome);
         assert_true(*cases[i].reason ? strstr(measured->reason, cases[i].reason) != NULL : !*measured->reason);
@@ -237,7 +238,7 @@ static void test_short_runs_are_repeated(void **state)
     struct bout bout;
     measure_acts(&bout, (struct act[]){ { .us = 3 }, { .us = 0 } });
     assert_true(fabs(bout.measured[0].time.median - 3e-6) < 1e-12);
-    const int warm_up = 1, calibration = 1 + 2 + 4 + 8 + 16 + 32, sample = 64;
+    const int warm_up = 1, calibration = 1 + 2 + 4 + 8 + 16 + 32, sample = 64;   /* nobody else runs between them */
     assert_true(3 * sample >= 100 && 3 * sample / 2 < 100);
     assert_int_equal(runs[0] - warm_up - calibration, sample * bout.measured[0].time.samples);
 }
@@ -246,14 +247,18 @@ static void test_rounds_interleave_from_a_rotating_start(void **state)
 {
     struct bout bout;
     int starts[3] = { 0 };
-    measure_acts(&bout, (struct act[]){ { .us = 200, .jitter = .1 }, { .us = 210, .jitter = .1 },
-                                        { .us = 220, .jitter = .1 }, { .us = 0 } });
-    assert_int_equal(history_length, 3 * (ALL_ROUNDS + 1));
+    prepare(&bout, (struct act[]){ { .us = 200, .jitter = .1 }, { .us = 210, .jitter = .1 },
+                                   { .us = 220, .jitter = .1 }, { .us = 0 } });
+    bout.options.exhaustive = true;
+    measure(&bout);
+    assert_int_equal(history_length, 3 * 2 * ALL_ROUNDS);
     for (int round = 1; round < ALL_ROUNDS; round++) {
-        const int *turn = &history[3 * (round + 1)];
+        const int *turn = &history[3 * 2 * round];
         starts[turn[0]]++;
-        for (int i = 0; i < 3; i++)
-            assert_int_equal(turn[i], (turn[0] + i) % 3);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(turn[2 * i], (turn[0] + i) % 3);
+            assert_int_equal(turn[2 * i + 1], turn[2 * i]);   /* the first from caches that another left, the second counts */
+        }
     }
     assert_true(starts[0] >= 4 && starts[1] >= 4 && starts[2] >= 4);
 }
@@ -301,12 +306,14 @@ static void test_elimination(void **state)
         cvl_outcome outcome;
         int         samples;
     } cases[] = {
-        { "a little slower", { .us = 280, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 6 },
-        { "clearly slower", { .us = 400, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_ELIMINATED, 3 },
-        { "hopeless", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_ELIMINATED, 2 },
-        { "needs less workspace", { .us = 900, .workspace = 99, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 3 },
-        { "makes a smaller error", { .us = 900, .workspace = 100 }, CVL_OUTCOME_OK, 3 },
-        { "is deterministic", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 3 },
+        { "a little slower", { .us = 210, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 6 },
+        { "slower", { .us = 220, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 3 },
+        { "too slow to win", { .us = 250, .workspace = 99, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 2 },
+        { "clearly slower", { .us = 400, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_ELIMINATED, 2 },
+        { "far slower than expected", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT, .expected_us = 300 }, CVL_OUTCOME_ELIMINATED, 1 },
+        { "needs less workspace", { .us = 900, .workspace = 99, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 1 },
+        { "makes a smaller error", { .us = 900, .workspace = 100, .expected_us = 300 }, CVL_OUTCOME_OK, 1 },
+        { "is deterministic", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 1 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct act fast = {
@@ -324,25 +331,51 @@ static void test_elimination(void **state)
     }
 }
 
+/* The machine slows down all the while: the intervals overlap, the ratios round by round do not. */
+static void test_a_disturbance_of_all_hides_nothing(void **state)
+{
+    struct bout bout;
+    tide = 100;
+    measure_acts(&bout, (struct act[]){ { .us = 200 }, { .us = 216 }, { .us = 0 } });
+    tide = 0;
+    const struct cvl_measurement *fast = &bout.measured[0], *slow = &bout.measured[1];
+    assert_true(slow->time.low < fast->time.high);
+    assert_true(slow->ratio.low > 1 && slow->ratio.high < 1.16);
+    assert_true(fast->ratio.low == 1 && fast->ratio.high == 1);
+    assert_int_equal(slow->time.samples, 6);
+    assert_int_equal(fast->time.samples, 6);
+}
+
 static void test_hopeless_estimates_are_not_run(void **state)
 {
     struct bout bout;
     measure_acts(&bout, (struct act[]){ { .us = 200, .workspace = 100 },
                                         { .us = 300, .workspace = 100, .expected_us = 4200 },
-                                        { .us = 250, .workspace = 100, .expected_us = 3900 },
+                                        { .us = 290, .workspace = 100, .expected_us = 290 },
                                         { .us = 300, .workspace = 99, .expected_us = 9000 }, { .us = 0 } });
     assert_int_equal(bout.measured[1].outcome, CVL_OUTCOME_SKIPPED);
-    assert_non_null(strstr(bout.measured[1].reason, "estimated to be 21 times slower than fake:id=0"));
+    assert_non_null(strstr(bout.measured[1].reason, "estimated to be 21.0 times slower than fake:id=0"));
     assert_int_equal(runs[1], 0);
     assert_int_equal(bout.measured[2].outcome, CVL_OUTCOME_OK);
     assert_int_equal(bout.measured[3].outcome, CVL_OUTCOME_OK);
+}
+
+/* What one candidate took corrects the estimates of the others of its algorithm. */
+static void test_estimates_are_corrected(void **state)
+{
+    struct bout bout;
+    measure_acts(&bout, (struct act[]){ { .us = 400, .expected_us = 200 }, { .us = 300, .expected_us = 500 },
+                                        { .us = 410, .expected_us = 205 }, { .us = 0 } });
+    assert_int_equal(bout.measured[1].outcome, CVL_OUTCOME_SKIPPED);
+    assert_non_null(strstr(bout.measured[1].reason, "estimated to be 2.5 times slower than fake:id=0"));
+    assert_int_equal(bout.measured[2].outcome, CVL_OUTCOME_OK);
 }
 
 /* ---- budget and stop ---- */
 
 static void test_budget_is_kept(void **state)
 {
-    const double budgets_ms[] = { 0, 1, 5, 20, 50, 100, 400 };
+    const double budgets_ms[] = { 0, 1, 5, 20, 50, 100, 800 };
     int most = 0;
     for (size_t i = 0; i < sizeof budgets_ms / sizeof *budgets_ms; i++) {
         struct bout bout;
@@ -350,6 +383,7 @@ static void test_budget_is_kept(void **state)
         prepare(&bout, (struct act[]){ { .us = 5000, .jitter = .1 }, { .us = 5500, .jitter = .1 },
                                        { .us = 6000, .workspace = 9, .jitter = .1 }, { .us = 0 } });
         bout.options.budget_s = 1e-3 * budgets_ms[i];
+        bout.options.exhaustive = true;
         measure(&bout);
         assert_true(clock_s - 1000 <= 1.1e-3 * budgets_ms[i]);
         for (int j = 0; j < bout.count; j++) {
@@ -367,7 +401,7 @@ static void test_budget_is_kept(void **state)
 static void test_what_has_no_record_goes_first(void **state)
 {
     struct bout bout;
-    prepare(&bout, (struct act[]){ { .us = 1000 }, { .us = 2000, .wanted_first = true }, { .us = 500 }, { .us = 0 } });
+    prepare(&bout, (struct act[]){ { .us = 1000 }, { .us = 1200, .wanted_first = true }, { .us = 500 }, { .us = 0 } });
     bout.options.budget_s = 5e-3;
     measure(&bout);
     assert_int_equal(history[0], 1);
@@ -467,7 +501,9 @@ int main(void)
         cmocka_unit_test(test_exhaustive_drops_nobody),
         cmocka_unit_test(test_cold_samples_are_single_runs),
         cmocka_unit_test(test_elimination),
+        cmocka_unit_test(test_a_disturbance_of_all_hides_nothing),
         cmocka_unit_test(test_hopeless_estimates_are_not_run),
+        cmocka_unit_test(test_estimates_are_corrected),
         cmocka_unit_test(test_budget_is_kept),
         cmocka_unit_test(test_what_has_no_record_goes_first),
         cmocka_unit_test(test_a_stop_keeps_what_was_measured),

@@ -65,7 +65,8 @@ cvl_tuner *open_tuner(struct fixture *f, cvl_mode mode)
 const cvl_plan *plan_of(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl_query *query)
 {
     const cvl_plan *plan;
-    assert_int_equal(cvl_tuner_plan(tuner, desc, query, &plan), CVL_OK);
+    if (cvl_tuner_plan(tuner, desc, query, &plan) != CVL_OK)
+        fail_msg("%s", cvl_last_error());
     assert_non_null(plan);
     return plan;
 }

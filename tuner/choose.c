@@ -40,6 +40,7 @@ struct cvl_limits cvl_limits_of(const cvl_query *query, const cvl_conv_desc *des
     }
     if (limits.max_error == 0)
         limits.max_error = default_error(desc);
+    limits.tight_error = limits.max_error < default_error(desc);
     return limits;
 }
 
@@ -65,8 +66,8 @@ static bool is_void(const struct cvl_record *record, const struct cvl_limits *li
     return limits->revision && limits->revision(algorithm) != record->revision;
 }
 
-/* With no list of allowed algorithms the reference answers for what no other algorithm takes, or only without the same
- * bits from every run. */
+/* With no list of allowed algorithms the reference answers for what no other algorithm takes, or only with more
+ * workspace than is allowed or without the same bits from every run. */
 static bool reference_is_needed(const struct cvl_record *records, int count, const struct cvl_limits *limits)
 {
     char algorithm[CVL_CANDIDATE_MAX];
@@ -75,7 +76,7 @@ static bool reference_is_needed(const struct cvl_record *records, int count, con
     for (int i = 0; i < count; i++) {
         algorithm_of(&records[i], algorithm);
         if (cvl_limits_permit(limits, algorithm) && !is_void(&records[i], limits, algorithm)
-            && records[i].deterministic)
+            && records[i].deterministic && records[i].workspace_bytes <= limits->max_workspace)
             return false;
     }
     return true;
@@ -113,6 +114,8 @@ static struct cvl_judgement judge_alone(const struct cvl_record *record, const s
         return judge(CVL_VERDICT_UNUSABLE, "wrong: its rel_error was %.2g", record->rel_error);
     if (record->outcome == CVL_OUTCOME_FAILED)
         return judge(CVL_VERDICT_UNUSABLE, "it failed when it was measured");
+    if (record->outcome == CVL_OUTCOME_SKIPPED)
+        return judge(CVL_VERDICT_UNUSABLE, "by its estimate it was too slow to be worth a run");
     if (record->samples <= 0 || !(record->median_ms >= 0) || !(record->rel_error >= 0))
         return judge(CVL_VERDICT_UNUSABLE, "its record holds no time or no error");
     if (record->workspace_bytes > limits->max_workspace)
@@ -136,13 +139,22 @@ static bool has_interval(const struct cvl_record *record)
     return record->samples >= CVL_SAMPLES_OF_INTERVAL;
 }
 
+/* Two that ran side by side compare by their ratios to the fastest of that race: what disturbed a round is in neither.
+ * One that left the race before the other was behind. */
+static bool overlaps(const struct cvl_record *record, const struct cvl_record *fastest)
+{
+    if (record->race && record->race == fastest->race && record->ratio_low > 0 && fastest->ratio_high > 0)
+        return record->samples >= fastest->samples && record->ratio_low <= fastest->ratio_high;
+    return record->ci_low_ms <= fastest->ci_high_ms;
+}
+
 /* The range of a few samples is no interval: a candidate that was dropped early, for being slow, ties with nobody
  * because its samples and those of the fastest were scattered by a busy machine. */
 static bool ties(const struct cvl_record *record, const struct cvl_record *fastest)
 {
     return record->median_ms <= (1 + CVL_TIE) * fastest->median_ms ||
            (record->median_ms <= (1 + CVL_TIE_MOST) * fastest->median_ms && has_interval(record) &&
-            has_interval(fastest) && record->ci_low_ms <= fastest->ci_high_ms);
+            has_interval(fastest) && overlaps(record, fastest));
 }
 
 /* Of two that are as fast; *why completes "... wins because it". */

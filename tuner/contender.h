@@ -10,7 +10,6 @@
 #include "tuner/measure.h"
 
 #define CVL_CHECKED_OUTPUTS 256
-#define CVL_ROUNDS 15
 
 struct cvl_contender {
     struct cvl_measurement *out;
@@ -18,7 +17,7 @@ struct cvl_contender {
     bool                    owns_packed;
     bool                    live;        /* takes part in the rounds to come */
     int                     runs;        /* of one sample; 0: never timed */
-    double                  seconds[CVL_ROUNDS];
+    double                  first_s;     /* what the run took that was checked */
 };
 
 struct cvl_arena {
@@ -28,6 +27,7 @@ struct cvl_arena {
     double                eviction_s;    /* what the last one took */
     struct cvl_problem    problem;
     struct cvl_evictor    evictor;
+    const struct cvl_contender *latest;  /* who ran last, and left the caches as it likes them */
     void                 *workspace;     /* as large as the largest that a live contender needs */
     size_t                checked, indices[CVL_CHECKED_OUTPUTS];
     double                want[CVL_CHECKED_OUTPUTS];
@@ -46,7 +46,8 @@ void cvl_contender_settle(struct cvl_contender *contender, cvl_outcome outcome, 
 bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender);
 bool cvl_contender_check(struct cvl_arena *arena, struct cvl_contender *contender);
 
-/* Seconds of one run in a sample of `runs`, the caches prepared as the state says; negative: settled. */
+/* Seconds of one run in a sample of `runs`, the caches prepared as the state says; negative: settled. Hot are the caches
+ * after a run of the candidate's own: one more, which is not timed, when another ran last. */
 double cvl_contender_sample(struct cvl_arena *arena, struct cvl_contender *contender, int runs);
 
 #endif

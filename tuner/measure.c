@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A candidate leaves the rounds when it is of no more use: dominated (clearly slower than one that is no worse in
- * workspace, error and determinism), or on the frontier of those but too slow for its precise time to matter. Later
- * queries with tighter limits still find an answer among what stays recorded. */
+ * Budget, first runs and rounds; tuner/race.c says who stays in them. */
 #include "tuner/measure.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "conv/algo.h"
-#include "tuner/contender.h"
+#include "tuner/race.h"
 
 #include <math.h>
 
-#define PRECISE 0.02            /* half width of an interval that needs no more samples */
-#define SLOW 1.5                /* so many times the best: dropped when dominated */
-#define ENOUGH 3                /* samples that judge a slow one; one disturbed sample must never do */
-#define VERY_SLOW 4.0
-#define ENOUGH_VERY_SLOW 2
+#define SLOW_AT_FIRST 4.0       /* times the best's median */
 #define PATIENCE_S 2.0          /* after this long on one problem, an interval of any width is enough */
 #define SAMPLE_S 100e-6
 #define SAMPLE_RESOLUTIONS 1000
@@ -63,40 +57,44 @@ static void skip(const struct session *session, struct cvl_contender *contender)
 static void keep(struct cvl_contender *contender, double seconds)
 {
     const int samples = contender->out->time.samples;
-    contender->seconds[samples] = seconds;
-    contender->out->time = cvl_stats_of(contender->seconds, samples + 1);
+    contender->out->seconds[samples] = seconds;
+    contender->out->time = cvl_stats_of(contender->out->seconds, samples + 1);
 }
 
-/* In all but time; an error that is not known yet is no obstacle. */
-static bool is_no_worse(const struct cvl_measurement *a, const struct cvl_measurement *b)
+/* What the estimates of an algorithm are to be multiplied by, from the one that came out best; 0: none has run yet. */
+static double correction(const struct session *session, const struct cvl_algo *algo)
 {
-    return a->plan->workspace_bytes <= b->plan->workspace_bytes && (b->rel_error < 0 || a->rel_error <= b->rel_error) &&
-           (!a->plan->variant.nondeterministic || b->plan->variant.nondeterministic);
-}
-
-/* The fastest that was measured right, of all or of those that are no worse than `than`. */
-static const struct cvl_contender *best(const struct session *session, const struct cvl_contender *than)
-{
-    const struct cvl_contender *found = NULL;
+    double least = 0;
     for (int i = 0; i < session->arena.count; i++) {
-        const struct cvl_contender *one = &session->arena.contenders[i];
-        const bool counts = one != than && one->out->time.samples > 0 && (!than || is_no_worse(one->out, than->out));
-        if (counts && (!found || one->out->time.median < found->out->time.median))
-            found = one;
+        const struct cvl_measurement *one = session->arena.contenders[i].out;
+        const double ratio = one->time.samples > 0 && one->expected_s > 0 ? one->time.median / one->expected_s : 0;
+        if (one->plan->algo == algo && ratio > 0 && (least == 0 || ratio < least))
+            least = ratio;
     }
-    return found;
+    return least;
 }
 
 static bool is_hopeless(struct session *session, struct cvl_contender *contender)
 {
-    const struct cvl_contender *rival = best(session, contender);
-    if (session->options->exhaustive || !rival ||
-        !(contender->out->expected_s > CVL_HOPELESS * rival->out->time.median))
+    const struct cvl_contender *rival = cvl_race_best(&session->arena, contender);
+    const double corrected = correction(session, contender->out->plan->algo);
+    const double expected = contender->out->expected_s * (corrected > 0 ? corrected : 1);
+    const double limit = corrected > 0 ? CVL_HOPELESS_CORRECTED : CVL_HOPELESS;
+    if (session->options->exhaustive || !rival || !(expected > limit * rival->out->time.median))
         return false;
+    contender->out->hopeless = true;
     cvl_contender_settle(contender, CVL_OUTCOME_SKIPPED,
-                         "estimated to be %.0f times slower than %s, which needs no more workspace",
-                         contender->out->expected_s / rival->out->time.median, name(rival));
+                         "estimated to be %.1f times slower than %s, which needs no more workspace",
+                         expected / rival->out->time.median, name(rival));
     return true;
+}
+
+/* One that is so slow in its first run, from cold caches, needs no other to be known as slow. */
+static bool is_slow(const struct session *session, const struct cvl_contender *contender)
+{
+    const struct cvl_contender *rival = cvl_race_best(&session->arena, contender);
+    return !session->options->exhaustive && session->options->state == CVL_HOT && rival &&
+           contender->first_s > SLOW_AT_FIRST * rival->out->time.median;
 }
 
 /* Round 0 of one candidate: pack, check, and find how many runs make a sample; the last such sample counts. */
@@ -112,6 +110,10 @@ static void begin(struct session *session, struct cvl_contender *contender)
     if (!cvl_contender_pack(&session->arena, contender) || !cvl_contender_check(&session->arena, contender))
         return;
     contender->runs = 1;
+    if (is_slow(session, contender)) {
+        keep(contender, contender->first_s);
+        return;
+    }
     for (;;) {
         seconds = cvl_contender_sample(&session->arena, contender, contender->runs);
         if (seconds < 0)
@@ -124,32 +126,13 @@ static void begin(struct session *session, struct cvl_contender *contender)
     keep(contender, seconds);
 }
 
-static void drop_the_slow(struct session *session)
-{
-    const struct cvl_contender *fastest = best(session, NULL);
-    for (int i = 0; i < session->arena.count; i++) {
-        struct cvl_contender *contender = &session->arena.contenders[i];
-        const struct cvl_stats *time = &contender->out->time;
-        const struct cvl_contender *rival = best(session, contender);
-        if (!contender->live || time->samples == 0)
-            continue;
-        const double ratio = rival ? time->low / rival->out->time.median : 0;
-        if ((ratio > SLOW && time->samples >= ENOUGH) || (ratio > VERY_SLOW && time->samples >= ENOUGH_VERY_SLOW))
-            cvl_contender_settle(contender, CVL_OUTCOME_ELIMINATED,
-                                 "%.2f times slower than %s, which needs no more workspace",
-                                 time->median / rival->out->time.median, name(rival));
-        else if (time->samples >= ENOUGH && time->low > SLOW * fastest->out->time.median)
-            contender->live = false;
-    }
-}
-
 static void play_round(struct session *session, int round)
 {
     for (int i = 0; i < session->arena.count; i++) {
         struct cvl_contender *contender = &session->arena.contenders[(round + i) % session->arena.count];
         if (!contender->live)
             continue;
-        if (!fits(session, contender->out->time.median * contender->runs + session->arena.eviction_s)) {
+        if (!fits(session, contender->out->time.median * (contender->runs + 1) + session->arena.eviction_s)) {
             contender->live = false;
             continue;
         }
@@ -159,19 +142,13 @@ static void play_round(struct session *session, int round)
     }
 }
 
-static bool is_settled(const struct session *session)
+static bool is_decided(const struct session *session)
 {
     const bool patient = session->arena.now() - session->start < PATIENCE_S;
-    bool precise = true, sampled = true, live = false;
-    for (int i = 0; i < session->arena.count; i++) {
-        const struct cvl_contender *contender = &session->arena.contenders[i];
-        if (!contender->live)
-            continue;
-        live = true;
-        precise = precise && cvl_stats_precise(&contender->out->time, PRECISE);
-        sampled = sampled && contender->out->time.samples >= CVL_SAMPLES_OF_INTERVAL;
-    }
-    return !live || (!session->options->exhaustive && (precise || (sampled && !patient)));
+    bool live = false;
+    for (int i = 0; i < session->arena.count; i++)
+        live |= session->arena.contenders[i].live;
+    return !live || (!session->options->exhaustive && cvl_race_is_decided(&session->arena, patient));
 }
 
 static bool goes_before(const struct cvl_measurement *a, const struct cvl_measurement *b)
@@ -188,8 +165,9 @@ static void line_up(struct session *session, struct cvl_measurement *measurement
         session->arena.contenders[at].out = &measurements[i];
         session->arena.contenders[i].live = true;
         measurements[i].outcome = CVL_OUTCOME_OK;
+        measurements[i].hopeless = false;
         measurements[i].reason[0] = '\0';
-        measurements[i].time = (struct cvl_stats){ 0 };
+        measurements[i].time = measurements[i].ratio = (struct cvl_stats){ 0 };
         measurements[i].pack_s = 0;
         measurements[i].rel_error = measurements[i].l2_error = -1;
     }
@@ -211,11 +189,12 @@ static void play(struct session *session)
             begin(session, &session->arena.contenders[i]);
     for (int round = 1; round < CVL_ROUNDS; round++) {
         if (!session->options->exhaustive)
-            drop_the_slow(session);
-        if (is_settled(session))
+            cvl_race_drop(&session->arena);
+        if (is_decided(session))
             break;
         play_round(session, round);
     }
+    cvl_race_finish(&session->arena);
 }
 
 cvl_status cvl_measure(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_measure_options *options,

@@ -11,8 +11,11 @@
 #include "tuner/choose.h"
 #include "tuner/stats.h"
 
-/* A candidate whose estimate is this many times what another took that needs no more workspace is not worth a run. */
-#define CVL_HOPELESS 20.0
+/* A candidate whose estimate is this many times what another took that needs no more workspace is not worth a run; the
+ * second figure is for estimates that are corrected by what another candidate of the same algorithm took. */
+#define CVL_HOPELESS 4.0
+#define CVL_HOPELESS_CORRECTED 2.0
+#define CVL_ROUNDS 15
 
 struct cvl_measurement {
     const cvl_plan  *plan;
@@ -20,8 +23,11 @@ struct cvl_measurement {
     bool             wanted_first;   /* before those that are not, should the budget end early */
 
     cvl_outcome      outcome;        /* ok, wrong, eliminated, skipped or failed */
+    bool             hopeless;       /* skipped for its estimate, not for lack of time */
     char             reason[CVL_REASON_MAX];
     struct cvl_stats time;           /* seconds of one run; no samples unless ok or eliminated */
+    struct cvl_stats ratio;          /* to the fastest of this measurement, from the rounds that both ran in */
+    double           seconds[CVL_ROUNDS];   /* the samples, round by round */
     double           pack_s;
     double           rel_error, l2_error;   /* negative: it never ran */
 };

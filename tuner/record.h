@@ -33,6 +33,8 @@ struct cvl_record {
     cvl_outcome outcome;                  /* ok, wrong, eliminated or failed */
     int         revision, samples;
     double      median_ms, min_ms, ci_low_ms, ci_high_ms, estimate_ms, pack_ms;
+    uint64_t    race;                     /* equal: measured side by side; 0: not known */
+    double      ratio_low, ratio_high;    /* 95 % interval of the time over that of the fastest of the race; 0: none */
     double      rel_error, l2_error;      /* negative: not measured */
     size_t      workspace_bytes, packed_bytes;
     bool        deterministic;

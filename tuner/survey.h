@@ -14,6 +14,7 @@ struct cvl_row {
     struct cvl_variant     variant;
     cvl_plan              *plan;        /* made when something asks for it */
     bool                   recorded;    /* the record is of this candidate at this build's revision */
+    bool                   needless;    /* the record says: by its estimate too slow to be worth a run */
     bool                   unusable;    /* its plan cannot be made; result says why */
     struct cvl_record      record;
     cvl_result             result;
@@ -29,8 +30,13 @@ struct cvl_survey {
     struct cvl_limits       limits;
     int                     count;
     struct cvl_row         *rows;       /* in the order of the registry, then of the variants */
+    struct cvl_record      *outsiders;  /* of this environment, of algorithms that the query does not allow */
+    int                     outsider_count;
     int                     chosen;     /* -1: none */
 };
+
+/* Why the row is not chosen, or what is to be known of it. */
+void cvl_row_explain(struct cvl_row *row, const char *format, ...) CVL_PRINTF(2, 3);
 
 /* state, environment and its id are set by the caller before; rows are without records. CVL_ENOMEM. The strings of
  * the query must outlive it. */
@@ -58,7 +64,8 @@ cvl_plan  *cvl_survey_plan(struct cvl_survey *survey, struct cvl_row *row);
 bool       cvl_survey_fits(struct cvl_survey *survey, struct cvl_row *row);
 
 /* Is a candidate without a record so slow by its estimate, compared with those that have one, that it needs none? Then
- * it is marked as skipped. */
+ * it is marked as skipped. Those that the query does not allow count too, once something is recorded that it does: what
+ * they made needless is not measured because they are denied. */
 bool       cvl_survey_hopeless(struct cvl_survey *survey, struct cvl_row *row);
 
 /* Has every candidate that could be chosen a record, or no need of one? */

@@ -4,6 +4,7 @@
 #include "tuner/tune.h"
 
 #include "base/alloc.h"
+#include "tuner/disk.h"
 #include "tuner/measure.h"
 
 #include <math.h>
@@ -31,7 +32,8 @@ static int64_t time_stamp(const struct cvl_row *row)
 }
 
 static struct cvl_record record_of(const struct cvl_survey *survey, const struct cvl_row *row,
-                                   const struct cvl_measurement *measured, const struct cvl_tune_options *options)
+                                   const struct cvl_measurement *measured, const struct cvl_tune_options *options,
+                                   uint64_t race)
 {
     const struct cvl_stats *stats = &measured->time;
     struct cvl_record record = {
@@ -43,7 +45,12 @@ static struct cvl_record record_of(const struct cvl_survey *survey, const struct
         .rel_error = rounded(measured->rel_error), .l2_error = rounded(measured->l2_error),
         .workspace_bytes = row->result.workspace_bytes, .packed_bytes = row->result.packed_bytes,
         .deterministic = row->result.deterministic, .when = time_stamp(row), .seed = options->seed,
+        .race = stats->samples > 0 ? race : 0,
     };
+    if (stats->samples >= CVL_SAMPLES_OF_INTERVAL) {
+        record.ratio_low = rounded(measured->ratio.low);
+        record.ratio_high = rounded(measured->ratio.high);
+    }
     memcpy(record.problem, survey->problem, sizeof record.problem);
     memcpy(record.candidate, row->result.candidate, sizeof record.candidate);
     snprintf(record.command, sizeof record.command, "%s", options->command ? options->command : "");
@@ -51,12 +58,16 @@ static struct cvl_record record_of(const struct cvl_survey *survey, const struct
 }
 
 static void take(const struct cvl_survey *survey, struct cvl_row *row, const struct cvl_measurement *measured,
-                 const struct cvl_tune_options *options)
+                 const struct cvl_tune_options *options, uint64_t race)
 {
     if (measured->outcome != CVL_OUTCOME_SKIPPED) {
-        row->record = record_of(survey, row, measured, options);
+        row->record = record_of(survey, row, measured, options, race);
         row->recorded = true;
         row->result.source = CVL_SOURCE_MEASURED;
+    }
+    if (measured->hopeless && !row->recorded) {
+        row->record = record_of(survey, row, measured, options, race);
+        row->needless = true;
     }
     if (measured->outcome != CVL_OUTCOME_SKIPPED || !row->recorded) {
         row->result.outcome = measured->outcome;
@@ -79,6 +90,7 @@ cvl_status cvl_tune(struct cvl_survey *survey, const struct cvl_tune_options *op
     };
     struct cvl_measurement *measurements = cvl_calloc((size_t)survey->count + 1, sizeof *measurements);
     int *rows = cvl_calloc((size_t)survey->count + 1, sizeof *rows), count = 0;
+    const uint64_t race = 1 + (cvl_disk_random() >> 24);
     cvl_status status = CVL_OK;
     if (!measurements || !rows)
         status = cvl_fail(CVL_ENOMEM, "no memory to measure %s", survey->problem);
@@ -95,7 +107,7 @@ cvl_status cvl_tune(struct cvl_survey *survey, const struct cvl_tune_options *op
     if (status == CVL_OK)
         status = cvl_measure(survey->ctx, &survey->desc, &how, measurements, count);
     for (int i = 0; i < count && status == CVL_OK; i++)
-        take(survey, &survey->rows[rows[i]], &measurements[i], options);
+        take(survey, &survey->rows[rows[i]], &measurements[i], options, race);
     cvl_free(rows);
     cvl_free(measurements);
     return status;
@@ -108,7 +120,7 @@ cvl_status cvl_tune_store(const struct cvl_survey *survey, struct cvl_store *sto
     cvl_status status = length ? cvl_store_add(store, line, length) : CVL_OK;
     for (int i = 0; i < survey->count && status == CVL_OK; i++) {
         const struct cvl_row *row = &survey->rows[i];
-        if (row->result.source != CVL_SOURCE_MEASURED)
+        if (row->result.source != CVL_SOURCE_MEASURED && !(row->needless && !row->recorded))
             continue;
         length = cvl_record_print(&row->record, line);
         if (length)

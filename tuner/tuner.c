@@ -1,51 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The policy: which steps of a survey each mode takes, and what is remembered of the answer.
- *
- * Threads: known answers are read from the plan table without a lock. Everything else happens under the tuner's mutex,
- * except the measuring itself, which one thread of the process does at a time, whatever its tuner: who finds it going
- * on answers with the best guess at once, and that answer is looked at again when it is over. */
-#include "cvl/tuner.h"
+ * A tuner's life, and the way to what it already knows: known answers are read from the plan table without a lock,
+ * everything else happens under the tuner's mutex (tuner/answer.c). */
+#include "tuner/answer.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "tuner/plan_table.h"
-#include "tuner/survey.h"
-#include "tuner/tune.h"
+#include "tuner/environment.h"
 #include "tuner/tuner_options.h"
 
-#include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct cvl_tuner {
-    cvl_ctx               *ctx;
-    cvl_tuner_options      options;         /* command is ours, cache_path is not kept */
-    cvl_query              no_limits;       /* the query that NULL stands for; deny is ours */
-    struct cvl_environment environment;
-    uint64_t               environment_id;
-    struct cvl_plan_table *table;
-    pthread_mutex_t        mutex;           /* over what follows, and over writing to the table */
-    struct cvl_store      *store;
-    double                 budget_s;        /* what is left */
-    atomic_bool            budget_stopped;  /* by the progress function: all of it is gone */
-    atomic_uint            budget;          /* how many there were */
-    atomic_bool            store_failed;    /* and why, written before it */
-    char                   store_failure[CVL_SENTENCE_MAX];
-};
-
-/* What a mode does, in this order, until there is an answer. */
-static const struct policy { bool records, measures, priors, guesses, notes_miss; } policies[] = {
-    [CVL_MODE_ESTIMATE]   = { .guesses = true },
-    [CVL_MODE_CACHED]     = { .records = true, .priors = true, .guesses = true, .notes_miss = true },
-    [CVL_MODE_TUNE]       = { .records = true, .measures = true, .priors = true, .guesses = true },
-    [CVL_MODE_EXHAUSTIVE] = { .records = true, .measures = true, .priors = true, .guesses = true },
-    [CVL_MODE_FROZEN]     = { .records = true, .priors = true },
-};
-
-static atomic_bool measuring;   /* some thread of this process */
 
 static char *copy_text(const char *text)
 {
@@ -132,198 +95,6 @@ void cvl_tuner_set_budget(cvl_tuner *tuner, double seconds)
     pthread_mutex_unlock(&tuner->mutex);
 }
 
-/* A failure to store is no reason to lose an answer: it is told once, and kept for cvl_tuner_store_status. */
-static void note_store_failure(cvl_tuner *tuner, cvl_status status)
-{
-    if (status == CVL_OK || atomic_load(&tuner->store_failed))
-        return;
-    snprintf(tuner->store_failure, sizeof tuner->store_failure, "what was measured is not stored: %s",
-             cvl_last_error());
-    atomic_store(&tuner->store_failed, true);
-    cvl_log(tuner->ctx, CVL_LOG_WARNING, "%s", tuner->store_failure);
-}
-
-/* The miss is noted in memory and written at the end: losing the note is harmless, and a place that cannot be written
- * is no failure of a program that only looks things up. */
-static void note_miss(cvl_tuner *tuner, const struct cvl_survey *survey)
-{
-    char line[CVL_LINE_MAX];
-    size_t length = cvl_environment_print(&tuner->environment, line);
-    if (length)
-        cvl_store_add(tuner->store, line, length);
-    length = cvl_want_print(tuner->environment_id, survey->state, survey->problem, line);
-    if (length)
-        cvl_store_add(tuner->store, line, length);
-}
-
-static bool report_progress(void *arg, double done)
-{
-    cvl_tuner *tuner = arg;
-    const bool go_on = tuner->options.progress(tuner->options.progress_arg, done);
-    if (!go_on)
-        atomic_store(&tuner->budget_stopped, true);
-    return go_on;
-}
-
-/* Called with the mutex held and `measuring` ours; gives the mutex away while it measures. */
-static cvl_status measure(cvl_tuner *tuner, struct cvl_survey *survey)
-{
-    const unsigned budget = atomic_load(&tuner->budget);
-    const struct cvl_tune_options options = {
-        .exhaustive = tuner->options.mode == CVL_MODE_EXHAUSTIVE,
-        .budget_s = tuner->budget_s, .seed = tuner->options.seed, .command = tuner->options.command,
-        .progress = tuner->options.progress ? report_progress : NULL, .progress_arg = tuner,
-    };
-    pthread_mutex_unlock(&tuner->mutex);
-    const double start = cvl_now();
-    cvl_status status = cvl_tune(survey, &options);
-    const double spent = cvl_now() - start;
-    pthread_mutex_lock(&tuner->mutex);
-    if (atomic_load(&tuner->budget) == budget)
-        tuner->budget_s = atomic_load(&tuner->budget_stopped) ? 0 : fmax(0, tuner->budget_s - spent);
-    if (status != CVL_OK) {
-        cvl_log(tuner->ctx, CVL_LOG_WARNING, "%s is not measured: %s", survey->problem, cvl_last_error());
-        return status;
-    }
-    status = cvl_tune_store(survey, tuner->store);
-    if (status == CVL_OK)
-        status = cvl_store_sync(tuner->store);
-    note_store_failure(tuner, status);
-    return cvl_survey_load(survey, cvl_store_lines(tuner->store));
-}
-
-/* Measures if something is missing, and there is a budget. Whatever comes of it, an answer is found from what is known.
- * *entry: whether it happened, and when to look again. */
-static void measure_if_needed(cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
-{
-    const bool known = tuner->options.mode == CVL_MODE_EXHAUSTIVE
-                           ? cvl_plan_table_measured(tuner->table, &entry->key.problem)
-                           : cvl_survey_complete(survey);
-    entry->budget = atomic_load(&tuner->budget);
-    entry->retry = CVL_RETRY_NEVER;
-    if (known)
-        return;
-    entry->retry = CVL_RETRY_BUDGET;
-    if (!(tuner->budget_s > 0))
-        return;
-    if (atomic_exchange(&measuring, true)) {
-        entry->retry = CVL_RETRY_IDLE;
-        return;
-    }
-    entry->measured = measure(tuner, survey) == CVL_OK;
-    atomic_store(&measuring, false);
-    if (entry->measured && cvl_survey_complete(survey))
-        entry->retry = CVL_RETRY_NEVER;
-}
-
-/* A chosen candidate whose plan cannot be made after all leaves its place to the next. */
-static void choose(const cvl_tuner *tuner, const struct policy *policy, struct cvl_survey *survey)
-{
-    const struct cvl_line_set *lines = cvl_store_lines(tuner->store);
-    while ((policy->records && cvl_survey_choose(survey)) || (policy->priors && cvl_survey_prior(survey, lines)) ||
-           (policy->guesses && cvl_survey_guess(survey)))
-        if (cvl_survey_plan(survey, &survey->rows[survey->chosen]))
-            return;
-}
-
-static void log_choice(const cvl_tuner *tuner, const struct cvl_survey *survey)
-{
-    const cvl_result *result;
-    if (survey->chosen < 0) {
-        cvl_log(tuner->ctx, CVL_LOG_WARNING, "%s", cvl_last_error());
-        return;
-    }
-    result = &survey->rows[survey->chosen].result;
-    cvl_log(tuner->ctx, CVL_LOG_INFO, "%s: %s, %.4g ms (%s), %zu bytes of workspace", survey->problem,
-            result->candidate, result->samples ? result->median_ms : result->estimate_ms,
-            cvl_source_name(result->source), result->workspace_bytes);
-}
-
-static cvl_status fail_to_choose(const cvl_tuner *tuner, const struct cvl_survey *survey)
-{
-    const char *path = cvl_store_path(tuner->store);
-    if (tuner->options.mode == CVL_MODE_FROZEN)
-        return cvl_fail(CVL_ENOTFOUND, "no record of %s that the query's limits allow, in %s", survey->problem,
-                        *path ? path : "a cache that is not on disk");
-    return cvl_fail(CVL_ENOTFOUND, "no candidate for %s within the query's limits", survey->problem);
-}
-
-/* Fills the entry from a survey whose choice is made; the chosen plan moves over. */
-static cvl_status fill(const cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
-{
-    cvl_survey_finish(survey);
-    entry->results = cvl_calloc((size_t)survey->count + 1, sizeof *entry->results);
-    if (!entry->results)
-        return cvl_fail(CVL_ENOMEM, "no memory for the results of %s", survey->problem);
-    entry->count = survey->count;
-    for (int i = 0; i < survey->count; i++)
-        entry->results[i] = survey->rows[i].result;
-    if (survey->chosen >= 0) {
-        entry->plan = survey->rows[survey->chosen].plan;
-        survey->rows[survey->chosen].plan = NULL;
-    } else {
-        const size_t size = CVL_SENTENCE_MAX;
-        entry->status = fail_to_choose(tuner, survey);
-        entry->message = cvl_alloc(size);
-        if (!entry->message)
-            return cvl_fail(CVL_ENOMEM, "no memory for the results of %s", survey->problem);
-        snprintf(entry->message, size, "%s", cvl_last_error());
-    }
-    log_choice(tuner, survey);
-    return CVL_OK;
-}
-
-static cvl_status answer_survey(cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
-{
-    const struct policy *policy = &policies[tuner->options.mode];
-    cvl_status status = CVL_OK;
-    if (policy->records)
-        status = cvl_survey_load(survey, cvl_store_lines(tuner->store));
-    if (status != CVL_OK)
-        return status;
-    if (policy->measures)
-        measure_if_needed(tuner, survey, entry);
-    if (policy->notes_miss && !cvl_survey_recorded(survey))
-        note_miss(tuner, survey);
-    choose(tuner, policy, survey);
-    return fill(tuner, survey, entry);
-}
-
-/* With the mutex held. */
-static cvl_status answer(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl_query *query,
-                         const struct cvl_plan_key *key, const struct cvl_plan_entry **stored)
-{
-    struct cvl_survey survey = {
-        .state = tuner->options.state, .environment = tuner->environment, .environment_id = tuner->environment_id,
-    };
-    struct cvl_plan_entry entry = { .key = *key };
-    cvl_status status = cvl_survey_create(tuner->ctx, desc, query, &survey);
-    if (status == CVL_OK)
-        status = answer_survey(tuner, &survey, &entry);
-    if (status == CVL_OK)
-        status = cvl_plan_table_put(tuner->table, &entry, stored);
-    if (status != CVL_OK) {
-        cvl_plan_destroy(entry.plan);
-        cvl_free(entry.message);
-        cvl_free(entry.results);
-    }
-    cvl_survey_destroy(&survey);
-    return status;
-}
-
-static bool is_settled(const cvl_tuner *tuner, const struct cvl_plan_entry *entry)
-{
-    switch (entry->retry) {
-    case CVL_RETRY_NEVER:
-        return true;
-    case CVL_RETRY_BUDGET:
-        return entry->budget == atomic_load_explicit(&tuner->budget, memory_order_relaxed);
-    case CVL_RETRY_IDLE:
-        return atomic_load_explicit(&measuring, memory_order_relaxed);
-    }
-    return true;
-}
-
 /* The caller's structs may be of an older version: completed, checked, and then looked up again under the mutex. */
 static cvl_status resolve(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl_query *query,
                           const struct cvl_plan_entry **entry)
@@ -343,8 +114,8 @@ static cvl_status resolve(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl
     cvl_plan_key_of(&problem, &limits, &key);
     pthread_mutex_lock(&tuner->mutex);
     *entry = cvl_plan_table_find(tuner->table, &key);
-    if (!*entry || !is_settled(tuner, *entry))
-        status = answer(tuner, &problem, &limits, &key, entry);
+    if (!*entry || !cvl_tuner_is_settled(tuner, *entry))
+        status = cvl_tuner_answer(tuner, &problem, &limits, &key, entry);
     pthread_mutex_unlock(&tuner->mutex);
     return status;
 }
@@ -357,7 +128,7 @@ static cvl_status look_up(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl
     if (current) {
         cvl_plan_key_of(desc, query ? query : &tuner->no_limits, &key);
         *entry = cvl_plan_table_find(tuner->table, &key);
-        if (*entry && is_settled(tuner, *entry))
+        if (*entry && cvl_tuner_is_settled(tuner, *entry))
             return CVL_OK;
     }
     return resolve(tuner, desc, query, entry);
