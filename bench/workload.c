@@ -87,9 +87,12 @@ static void change(const struct bench_config *config, cvl_conv_desc *desc)
         desc->epi = config->epilogue;
 }
 
+/* Images of a few channels are not blocked, as in graphs: oneDNN reads those of a network's first layer as they are. */
 static void set_layout(cvl_conv_desc *desc, int layout)
 {
     desc->x_layout = desc->y_layout = (cvl_layout)layout;
+    if (layout == LAYOUT_NCHW16C && desc->c < 16)
+        desc->x_layout = CVL_NCHW;
     desc->w_layout = layout == LAYOUT_NHWC ? CVL_KRSC : CVL_KCRS;
 }
 

@@ -32,6 +32,7 @@ struct cvl_algo {
     /* The largest rel_error that is not a bug, for this problem. */
     double      (*tolerance)(const cvl_conv_desc *desc, const struct cvl_variant *variant);
 
+    bool        blocked;              /* takes x and y as nchw16c; others are asked about nchw and nhwc alone */
     /* Infinities and NaNs do not travel as IEEE says in this problem; the algorithm's head says how. NULL: they do. */
     bool        (*finite_only)(const cvl_conv_desc *desc);
 

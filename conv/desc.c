@@ -2,6 +2,7 @@
  * What a descriptor means: its defaults, and the tensors, counts and key that follow from it. */
 #include "conv/desc.h"
 
+#include "base/alloc.h"
 #include "base/ctx.h"
 #include "base/dtype.h"
 
@@ -76,18 +77,28 @@ void cvl_conv_dims(const cvl_conv_desc *d, enum cvl_tensor tensor, int dims[4])
     memcpy(dims, all[tensor], sizeof all[tensor]);
 }
 
+int cvl_conv_block(const cvl_conv_desc *d, enum cvl_tensor tensor)
+{
+    return tensor != CVL_W && (tensor == CVL_X ? d->x_layout : d->y_layout) == CVL_NCHW16C ? 16 : 0;
+}
+
+/* Of the channels of nchw16c the blocks count, and the stride of a pixel is that of a block. */
 struct cvl_strides cvl_conv_strides(const cvl_conv_desc *d, enum cvl_tensor tensor)
 {
-    static const int image_order[][4] = { [CVL_NCHW] = { 0, 1, 2, 3 }, [CVL_NHWC] = { 0, 2, 3, 1 } };
+    static const int image_order[][4] = {
+        [CVL_NCHW] = { 0, 1, 2, 3 }, [CVL_NHWC] = { 0, 2, 3, 1 }, [CVL_NCHW16C] = { 0, 1, 2, 3 },
+    };
     static const int filter_order[][4] = {
         [CVL_KCRS] = { 0, 1, 2, 3 }, [CVL_KRSC] = { 0, 2, 3, 1 }, [CVL_RSCK] = { 2, 3, 1, 0 },
     };
     const int *order = tensor == CVL_W ? filter_order[d->w_layout]
                                        : image_order[tensor == CVL_X ? d->x_layout : d->y_layout];
-    struct cvl_strides strides;
-    ptrdiff_t stride = 1;
+    struct cvl_strides strides = { .block = cvl_conv_block(d, tensor) };
+    ptrdiff_t stride = strides.block ? strides.block : 1;
     int dims[4];
     cvl_conv_dims(d, tensor, dims);
+    if (strides.block)
+        dims[1] = (dims[1] + strides.block - 1) / strides.block;
     for (int i = 3; i >= 0; i--) {
         strides.at[order[i]] = stride;
         stride *= dims[order[i]];
@@ -97,9 +108,27 @@ struct cvl_strides cvl_conv_strides(const cvl_conv_desc *d, enum cvl_tensor tens
 
 size_t cvl_conv_count(const cvl_conv_desc *d, enum cvl_tensor tensor)
 {
+    const int block = cvl_conv_block(d, tensor);
     int dims[4];
     cvl_conv_dims(d, tensor, dims);
-    return (size_t)dims[0] * dims[1] * dims[2] * dims[3];
+    const size_t channels = block ? cvl_round_up((size_t)dims[1], (size_t)block) : (size_t)dims[1];
+    return dims[0] * channels * dims[2] * dims[3];
+}
+
+bool cvl_conv_is_blocked(const cvl_conv_desc *d)
+{
+    return d->x_layout == CVL_NCHW16C || d->y_layout == CVL_NCHW16C;
+}
+
+bool cvl_conv_is_padding(const cvl_conv_desc *d, enum cvl_tensor tensor, size_t index)
+{
+    const size_t block = (size_t)cvl_conv_block(d, tensor);
+    if (!block)
+        return false;
+    const struct cvl_strides strides = cvl_conv_strides(d, tensor);
+    int dims[4];
+    cvl_conv_dims(d, tensor, dims);
+    return index % (size_t)strides.at[0] / (size_t)strides.at[1] * block + index % block >= (size_t)dims[1];
 }
 
 cvl_dtype cvl_conv_type(const cvl_conv_desc *d, enum cvl_tensor tensor)

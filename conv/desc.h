@@ -14,17 +14,28 @@ cvl_status cvl_complete(const char *name, const void *in, void *out, size_t out_
 /* The same for a descriptor: every field of *out is set. Its values are not checked. */
 cvl_status cvl_conv_desc_complete(const cvl_conv_desc *in, cvl_conv_desc *out);
 
-/* Element offset of (n,c,h,w) in x, of (k,c',r,s) in w, of (n,k,p,q) in y: the four strides of a layout. */
-struct cvl_strides { ptrdiff_t at[4]; };
+/* Element offset of (n,c,h,w) in x, of (k,c',r,s) in w, of (n,k,p,q) in y: the four strides of a layout. In blocks of
+ * channels at[1] is from block to block, and channels of one block are neighbours. */
+struct cvl_strides {
+    ptrdiff_t at[4];
+    int       block;   /* 16: nchw16c; 0: none */
+};
 
 static inline ptrdiff_t cvl_offset(const struct cvl_strides *strides, int i0, int i1, int i2, int i3)
 {
+    if (strides->block)
+        return i0 * strides->at[0] + i1 / strides->block * strides->at[1] + i1 % strides->block + i2 * strides->at[2]
+             + i3 * strides->at[3];
     return i0 * strides->at[0] + i1 * strides->at[1] + i2 * strides->at[2] + i3 * strides->at[3];
 }
 
 struct cvl_strides cvl_conv_strides(const cvl_conv_desc *desc, enum cvl_tensor tensor);
 void               cvl_conv_dims(const cvl_conv_desc *desc, enum cvl_tensor tensor, int dims[4]);
-size_t             cvl_conv_count(const cvl_conv_desc *desc, enum cvl_tensor tensor);   /* elements */
+size_t             cvl_conv_count(const cvl_conv_desc *desc, enum cvl_tensor tensor);   /* elements, padded ones too */
+int                cvl_conv_block(const cvl_conv_desc *desc, enum cvl_tensor tensor);   /* 16: nchw16c; 0: none */
+bool               cvl_conv_is_blocked(const cvl_conv_desc *desc);                      /* x or y is nchw16c */
+/* Is the element at this position one that pads the channels of nchw16c? */
+bool               cvl_conv_is_padding(const cvl_conv_desc *desc, enum cvl_tensor tensor, size_t index);
 cvl_dtype          cvl_conv_type(const cvl_conv_desc *desc, enum cvl_tensor tensor);
 size_t             cvl_conv_bytes(const cvl_conv_desc *desc, enum cvl_tensor tensor);
 

@@ -65,14 +65,6 @@ static cvl_status check_ranges(const cvl_conv_desc *d)
     return CVL_OK;
 }
 
-static cvl_status check_layouts(const cvl_conv_desc *d)
-{
-    if (d->x_layout == CVL_NCHW16C || d->y_layout == CVL_NCHW16C)
-        return cvl_fail(CVL_EUNSUP, "%s is nchw16c, which is reserved for graphs, expected nchw or nhwc",
-                        d->x_layout == CVL_NCHW16C ? "x_layout" : "y_layout");
-    return CVL_OK;
-}
-
 static cvl_status check_groups(const cvl_conv_desc *d)
 {
     if (d->c % d->groups != 0)
@@ -109,9 +101,10 @@ static cvl_status check_counts(const cvl_conv_desc *d)
         int dims[4];
         long long count = 1;
         cvl_conv_dims(d, tensor, dims);
+        const long long block = cvl_conv_block(d, tensor);
         for (int i = 0; i < 4; i++) {
             if (dims[i] > 0)
-                count *= dims[i];
+                count *= block && i == 1 ? (dims[i] + block - 1) / block * block : dims[i];
             if (count > INT_MAX)
                 return cvl_fail(CVL_EINVAL, "%c is %d x %d x %d x %d, expected at most 2^31-1 elements", "xwy"[tensor],
                                 dims[0], dims[1], dims[2], dims[3]);
@@ -194,7 +187,7 @@ static cvl_status check_quant(const cvl_conv_desc *d)
 cvl_status cvl_conv_check(const cvl_conv_desc *desc)
 {
     static cvl_status (*const checks[])(const cvl_conv_desc *) = {
-        check_ranges, check_layouts, check_groups, check_extents, check_counts,
+        check_ranges, check_groups, check_extents, check_counts,
         check_types,  check_math,    check_epilogue, check_quant,
     };
     cvl_conv_desc d;

@@ -104,6 +104,15 @@ static void *place_written(struct cvl_problem *problem, cvl_dtype type, size_t c
     return problem->written;
 }
 
+/* What pads the channels of a blocked layout is zero. */
+static void clear_padding(const cvl_conv_desc *desc, enum cvl_tensor tensor, void *memory)
+{
+    const size_t count = cvl_conv_count(desc, tensor), bytes = cvl_dtype_size(cvl_conv_type(desc, tensor));
+    for (size_t i = 0; cvl_conv_block(desc, tensor) && i < count; i++)
+        if (cvl_conv_is_padding(desc, tensor, i))
+            memset((char *)memory + i * bytes, 0, bytes);
+}
+
 static bool place_tensors(struct cvl_problem *problem, struct cvl_random *random)
 {
     const cvl_conv_desc *desc = &problem->desc;
@@ -117,6 +126,8 @@ static bool place_tensors(struct cvl_problem *problem, struct cvl_random *random
                                       : place_filled(problem, type, count, random);
         if (!*slots[i])
             return false;
+        if (tensor != written)
+            clear_padding(desc, tensor, *slots[i]);
     }
     return true;
 }
@@ -196,6 +207,7 @@ cvl_status cvl_problem_create(const cvl_conv_desc *desc, uint64_t seed, const st
         problem->args.residual = place_filled(problem, type, cvl_conv_count(desc, written), &random);
         if (!problem->args.residual)
             goto fail;
+        clear_padding(desc, written, (void *)problem->args.residual);
     }
     if (cvl_conv_is_integer(desc) && !place_quant(problem, &random))
         goto fail;

@@ -37,6 +37,8 @@ const char *cvl_algo_refusal(const cvl_ctx *ctx, const struct cvl_algo *algo, co
     static const char *const kinds[] = { [CVL_CPU] = "CPU", [CVL_CUDA] = "CUDA" };
     if (ctx->device->kind != algo->device)
         return cvl_reason("no %s device: the context is on the %s", kinds[algo->device], kinds[ctx->device->kind]);
+    if (cvl_conv_is_blocked(desc) && !algo->blocked)
+        return cvl_reason("x or y is nchw16c, and %s reads nchw and nhwc", algo->name);
     return algo->reject(ctx, desc);
 }
 

@@ -253,7 +253,7 @@ static void check_algo(struct trial *trial, int index)
 {
     const cvl_ctx *ctx = trial->harness->ctx[HARNESS_SERIAL];
     struct cvl_variant variants[2 * CVL_VARIANTS_MAX];
-    const bool plain = trial->fill == FILL_PLAIN;
+    const bool plain = trial->fill == FILL_PLAIN && !cvl_conv_is_blocked(&trial->desc);   /* what shares are about */
     int count = 0;
     trial->algo = cvl_algos[index];
     trial->cell = tally_at(&trial->harness->tally, index, &trial->desc);

@@ -6,8 +6,9 @@
 
 #include "tally.h"
 
-/* What is in the image that is read (FWD, BWD_FILTER: x; BWD_DATA: y) besides random numbers. */
-enum fill { FILL_PLAIN, FILL_DENORMAL, FILL_INFINITE, FILL_NAN, FILLS };
+/* What is in the image that is read (FWD, BWD_FILTER: x; BWD_DATA: y) besides random numbers. FILL_LARGEST: all bytes
+ * that are read are as large as they can be, so that the sums are. */
+enum fill { FILL_PLAIN, FILL_DENORMAL, FILL_INFINITE, FILL_NAN, FILL_LARGEST, FILLS };
 
 /* One thread; three threads; a host's pool of three that runs tasks from the last to the first, on one thread. */
 enum { HARNESS_SERIAL, HARNESS_PARALLEL, HARNESS_REVERSED, HARNESS_CTXS };

@@ -90,7 +90,6 @@ class Cli(unittest.TestCase):
                 (["--budget", "soon"], ["--budget 'soon'", "number from 0"]),
                 (["--dtype", "f64"], ["--dtype 'f64'", "f32|bf16|f16|int8"]),
                 (["--layout", "chwn"], ["--layout 'chwn'"]),
-                (["--layout", "nchw16c"], ["nchw16c", "reserved"]),
                 (["--algo", "fastest"], ["--algo 'fastest'", "im2col"]),
                 (["--algo", "!fastest"], ["--algo 'fastest'"]),
                 (["--device", "tpu"], ["--device 'tpu'", "cuda"]),

@@ -197,6 +197,27 @@ static void test_dimensions(void **state)
     assert_false(cvl_conv_is_pointwise(&d) || cvl_conv_is_f32(&d) || cvl_conv_is_integer(&d));
 }
 
+/* 17 channels in two blocks of 16: every channel has a place of its own, and 15 places pad. */
+static void test_blocks_of_channels(void **state)
+{
+    const cvl_conv_desc d = expect_problem("fwd:f32:nchw16c-nhwc-kcrs:n2c17h3w5k4r1s1");
+    const struct cvl_strides strides = cvl_conv_strides(&d, CVL_X);
+    const size_t count = 2 * 32 * 3 * 5;
+    bool taken[2 * 32 * 3 * 5] = { false };
+    assert_int_equal(cvl_conv_x_count(&d), count);
+    assert_int_equal(cvl_conv_bytes(&d, CVL_X), count * sizeof(float));
+    assert_int_equal(cvl_conv_y_count(&d), 2 * 4 * 3 * 5);
+    assert_int_equal(cvl_offset(&strides, 1, 16, 2, 4), ((1 * 2 + 1) * 3 * 5 + 2 * 5 + 4) * 16);
+    for (int i = 0; i < 2 * 17 * 3 * 5; i++) {
+        const ptrdiff_t at = cvl_offset(&strides, i / 255, i / 15 % 17, i / 5 % 3, i % 5);
+        assert_true(at >= 0 && (size_t)at < count && !taken[at]);
+        taken[at] = true;
+    }
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(cvl_conv_is_padding(&d, CVL_X, i), !taken[i]);
+    assert_true(cvl_conv_is_blocked(&d) && !cvl_conv_is_padding(&d, CVL_Y, 3));
+}
+
 static void test_passes(void **state)
 {
     static const struct { const char *text; enum cvl_tensor written; int bias; double reduction; } passes[] = {
@@ -260,6 +281,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_parse_into_an_older_struct),
         cmocka_unit_test(test_init_of_args_and_quant),
         cmocka_unit_test(test_dimensions),
+        cmocka_unit_test(test_blocks_of_channels),
         cmocka_unit_test(test_passes),
         cmocka_unit_test_prestate(test_tap_range, &random),
     };

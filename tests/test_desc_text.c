@@ -255,8 +255,6 @@ static const struct { const char *text; cvl_status status; const char *fragment;
     { "fwd:f32:hwcn:n1c1h1w1k1r1s1", CVL_EINVAL, "field 'hwcn' is not a valid layouts" },
     { "fwd:f32:nchw-nchw:n1c1h1w1k1r1s1", CVL_EINVAL, "field 'nchw-nchw'" },
     { "fwd:f32:nchw-kcrs-nchw:n1c1h1w1k1r1s1", CVL_EINVAL, "field 'nchw-kcrs-nchw'" },
-    { "fwd:f32:nchw16c:n1c16h1w1k16r1s1", CVL_EUNSUP, "reserved" },
-    { "fwd:f32:nchw-nchw16c-kcrs:n1c16h1w1k16r1s1", CVL_EUNSUP, "y_layout is nchw16c" },
     { "fwd:f32:nchw:c1h1w1k1r1s1", CVL_EINVAL, "field 'c1h1w1k1r1s1' is not a valid shape" },
     { "fwd:f32:nchw:n1c1h1w1k1r1", CVL_EINVAL, "field 'n1c1h1w1k1r1'" },
     { "fwd:f32:nchw:n1c1h1w1k1r1s1t1", CVL_EINVAL, "field 'n1c1h1w1k1r1s1t1'" },

@@ -73,11 +73,23 @@ static void unplace(void *arg, void *memory)
 }
 
 /* At the corners of the tensor, where padding is near, and somewhere in it. */
-static void plant(cvl_dtype type, void *tensor, size_t count, double value)
+static void plant(const cvl_conv_desc *desc, enum cvl_tensor tensor, void *memory, double value)
 {
-    const size_t at[] = { 0, count / 3, count - 1 };
+    const size_t count = cvl_conv_count(desc, tensor), at[] = { 0, count / 3, count - 1 };
     for (int i = 0; i < 3 && count > 0; i++)
-        cvl_dtype_store(type, tensor, at[i], i == 1 ? -value : value);
+        if (!cvl_conv_is_padding(desc, tensor, at[i]))
+            cvl_dtype_store(cvl_conv_type(desc, tensor), memory, at[i], i == 1 ? -value : value);
+}
+
+static void fill_largest(struct cvl_problem *problem)
+{
+    for (enum cvl_tensor tensor = CVL_X; tensor <= CVL_Y; tensor++) {
+        const cvl_dtype type = cvl_conv_type(&problem->desc, tensor);
+        const size_t count = cvl_conv_count(&problem->desc, tensor);
+        for (size_t i = 0; tensor != cvl_conv_written(problem->desc.pass) && i < count; i++)
+            if (!cvl_conv_is_padding(&problem->desc, tensor, i))
+                cvl_dtype_store(type, cvl_conv_pointer(&problem->args, tensor), i, type == CVL_U8 ? 255 : -128);
+    }
 }
 
 static void apply_fill(struct cvl_problem *problem, enum fill fill)
@@ -86,8 +98,10 @@ static void apply_fill(struct cvl_problem *problem, enum fill fill)
     const cvl_dtype type = cvl_conv_type(&problem->desc, tensor);
     const size_t count = cvl_conv_count(&problem->desc, tensor);
     void *memory = cvl_conv_pointer(&problem->args, tensor);
+    if (fill == FILL_LARGEST)
+        fill_largest(problem);
     if (fill == FILL_INFINITE || fill == FILL_NAN)
-        plant(type, memory, count, fill == FILL_NAN ? NAN : INFINITY);
+        plant(&problem->desc, tensor, memory, fill == FILL_NAN ? NAN : INFINITY);
     for (size_t i = 0; fill == FILL_DENORMAL && i < count; i++)
         cvl_dtype_store(type, memory, i, cvl_dtype_load(type, memory, i) * 0x1p-130);
 }
@@ -147,7 +161,9 @@ static bool check_text(struct trial *trial)
 
 static bool holds(const cvl_conv_desc *desc, enum fill fill)
 {
-    return fill == FILL_PLAIN || (fill == FILL_DENORMAL ? cvl_conv_is_f32(desc) : !cvl_conv_is_integer(desc));
+    if (fill == FILL_DENORMAL)
+        return cvl_conv_is_f32(desc);
+    return fill == FILL_PLAIN || (fill == FILL_LARGEST) == cvl_conv_is_integer(desc);
 }
 
 bool trial_create(struct trial *trial, struct harness *harness, const cvl_conv_desc *desc, enum fill fill)

@@ -22,7 +22,9 @@ void cvl_direct_use_packed(struct cvl_direct_job *job, const float *packed)
     const bool backward = job->desc->pass == CVL_BWD_DATA;
     const ptrdiff_t pitch = pitch_of(job), tap = pitch * job->in_channels;
     job->packed = packed;
-    job->strides.w = (struct cvl_strides){ { backward ? pitch : 1, backward ? 1 : pitch, tap, tap * job->desc->r } };
+    job->strides.w = (struct cvl_strides){
+        .at = { backward ? pitch : 1, backward ? 1 : pitch, tap, tap * job->desc->r },
+    };
 }
 
 struct packing {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What differs between the C interfaces of oneDNN 2 and 3, as one interface: dnnl_v2.c and dnnl_v3.c implement it, and
- * the build compiles the one that fits the dnnl_version.h it found. All else calls oneDNN itself.
+ * the build compiles the one that fits the dnnl_version.h it found; dnnl_attr.c is what they share. All else calls
+ * oneDNN itself.
  *
  * Memory descriptors are structs in version 2 and handles in version 3; here they are opaque. */
 #ifndef CONV_ONEDNN_DNNL_API_H
@@ -12,11 +13,11 @@
 
 struct cvl_dnnl_md;
 
-/* A NULL stride array leaves the format to oneDNN. NULL: no memory, or refused. */
-struct cvl_dnnl_md *cvl_dnnl_md_create(int ndims, const dnnl_dims_t dims, dnnl_data_type_t type,
-                                       const dnnl_dims_t strides);
-/* Channels in blocks of 16. */
-struct cvl_dnnl_md *cvl_dnnl_md_create_16c(const dnnl_dims_t dims, dnnl_data_type_t type);
+/* NULL: no memory, or refused. */
+struct cvl_dnnl_md *cvl_dnnl_md_by_strides(int ndims, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                           const dnnl_dims_t strides);
+struct cvl_dnnl_md *cvl_dnnl_md_by_tag(int ndims, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                       dnnl_format_tag_t tag);
 void   cvl_dnnl_md_destroy(struct cvl_dnnl_md *md);                   /* NULL is allowed */
 size_t cvl_dnnl_md_size(const struct cvl_dnnl_md *md);                /* bytes, with what is hidden behind the data */
 bool   cvl_dnnl_md_equal(const struct cvl_dnnl_md *a, const struct cvl_dnnl_md *b);
@@ -35,28 +36,19 @@ const struct cvl_dnnl_md *cvl_dnnl_query_md(const_dnnl_primitive_desc_t pd, dnnl
 
 dnnl_status_t cvl_dnnl_memory_create(const struct cvl_dnnl_md *md, dnnl_engine_t engine, dnnl_memory_t *memory);
 
-/* sum first, then the activation. */
-struct cvl_dnnl_post_ops {
-    bool  sum, eltwise;
+/* What a primitive does besides its main work: adds to what is written, then applies an activation. */
+struct cvl_dnnl_attr {
+    bool            sum, eltwise;
     dnnl_alg_kind_t kind;
-    float alpha, beta;
+    float           alpha, beta;
+    bool            x_zero;                             /* x has a zero point, known when it runs */
 };
 
-/* A scale that is known when a primitive runs: `count` floats that cvl_dnnl_scales writes. */
-enum { CVL_DNNL_SCALES_MAX = 4 };
-struct cvl_dnnl_scale { int arg, count; };
-
-/* Scratchpad memory is the caller's. `desc` is NULL for a reorder. */
-dnnl_status_t cvl_dnnl_attr_create(const cvl_conv_desc *desc, const struct cvl_dnnl_post_ops *post_ops,
-                                   dnnl_primitive_attr_t *attr);
-
-/* Of an integer problem that is requantized, else none. The scales may include the bias as real numbers, as argument
- * DNNL_ARG_BIAS. */
-int  cvl_dnnl_scale_list(const cvl_conv_desc *desc, struct cvl_dnnl_scale scales[CVL_DNNL_SCALES_MAX]);
-void cvl_dnnl_scales(const cvl_conv_desc *desc, const cvl_conv_args *args, int arg, float *to);
-/* Where a requantized problem can have an activation whose bounds are real numbers. */
-bool cvl_dnnl_acts_on_reals(void);
-dnnl_data_type_t cvl_dnnl_bias_type(const cvl_conv_desc *desc);
+/* Scratchpad memory is the caller's. */
+dnnl_status_t cvl_dnnl_attr_create(const struct cvl_dnnl_attr *wanted, dnnl_primitive_attr_t *attr);
+dnnl_status_t cvl_dnnl_append_sum(dnnl_post_ops_t ops);
+dnnl_status_t cvl_dnnl_append_eltwise(dnnl_post_ops_t ops, const struct cvl_dnnl_attr *wanted);
+dnnl_status_t cvl_dnnl_set_x_zero(dnnl_primitive_attr_t attr);
 
 struct cvl_dnnl_conv {
     cvl_pass pass;

@@ -3,25 +3,27 @@
  * library that a user of CPUs could pick instead. We choose an implementation, keep its filter in the format that it
  * wants, and hand over buffers; the algorithm (direct, with code generated for the problem) is oneDNN's.
  *
- * x and y stay in the caller's layout: no tensor is reordered around oneDNN. A packed filter is in the implementation's
- * blocked format. A raw one is brought into it by every run, and a filter's gradient out of it.
+ * x and y stay in the caller's layout: no tensor is reordered around oneDNN. In nchw16c it is at its best on most
+ * shapes. A packed filter is in the implementation's blocked format. A raw one is brought into it by every run, and a
+ * filter's gradient out of it.
  * Candidates: `filter` (knob) is the number of a filter format in filter_format.c, `impl` (knob) counts the
  * implementations with that format in the order of their names. With neither, oneDNN's first choice; its packed filter
  * may be of another format, and so of another packed id, for another size of image.
  * Memory: oneDNN's scratchpad for the problem and the threads; with a raw filter or a filter's gradient also one filter
- * in the blocked format (k and c padded up to whole blocks), and the scales of an integer problem.
+ * in the blocked format (k and c padded up to whole blocks).
  * Threads: the context's, as an OpenMP setting of the calling thread that is restored afterwards; with a host's pool,
- * which oneDNN cannot use, the calling thread alone. Bits may depend on the number of threads (FWD and BWD_DATA are cut
- * by it, BWD_FILTER sums per thread), and so may what is offered: no candidate is called deterministic.
+ * which oneDNN cannot use, the calling thread alone. Bits and what is offered may depend on the number of threads: called
+ * deterministic is what did not, integers and most of FWD and BWD_DATA that is not brgemm's (onednn_choice.c).
  * ISA: held to the context's level, once for the process (onednn_engine.c).
  *
  * Epilogue: FWD fuses bias, residual (copied into y first unless it is y, and added as oneDNN's sum) and activation;
  * BWD_FILTER adds a residual while it reorders; what is not fused is refused.
  * Infinities and NaNs: its activations do not hand them on as ours do (relu, relu6 and clip make a bound of a NaN), and
- * its 16-bit code multiplies zeros that fill pairs of pixels or channels with a neighbour, which may make a NaN.
- * Integers: FWD alone, and with dot-product instructions alone, without which oneDNN's sums saturate. Sums pass through
- * f32, so s32 results are offered where no sum can exceed 2^24; u8 and s8 results are scaled in f32 and differ by one
- * where the exact value is within f32's rounding of a tie.
+ * its 16-bit code multiplies zeros that fill pairs of pixels or channels with a neighbour, which may make a NaN, as
+ * does what pads the channels of nchw16c.
+ * Integers: FWD into s32 alone, bit-exact. Requantized results are refused: oneDNN scales sums in f32, which rounds to a
+ * neighbour where the exact value is near a tie. Most of its code passes s32 sums through f32 too, and is offered where
+ * none can exceed 2^24; without dot-product instructions its sums saturate, and it is not offered.
  * It loses where it has only reference loops (refused), in NCHW (version 2 lowers to a GEMM there) and in depthwise
  * layers of that layout. Executing a primitive allocates some hundred bytes inside of oneDNN. */
 #include "conv/onednn/onednn.h"
@@ -32,28 +34,23 @@
 #include "conv/desc.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- what is refused ---- */
 
 static const char *refuse_integer(const cvl_conv_desc *desc)
 {
-    const double largest = 255.0 * 128 * cvl_conv_reduction(desc);
     if (desc->pass != CVL_FWD)
         return "oneDNN's integer convolutions are forward only";
+    if (desc->y_type != CVL_S32)
+        return cvl_reason("oneDNN scales sums to %s in f32, which is off by one near ties; its s32 sums are exact",
+                          cvl_dtype_name(desc->y_type));
     if (desc->quant.w_zero)
         return "the filter has a zero point, and oneDNN's integer filters have none";
-    if (desc->epi.residual)
-        return "oneDNN adds no residual to integers: its scale would have to be known before the run";
-    if (desc->epi.act > CVL_ACT_RELU && (desc->y_type == CVL_S32 || !cvl_dnnl_acts_on_reals()))
-        return cvl_reason("into %s, %s fuses relu and no other activation", cvl_dtype_name(desc->y_type),
-                          cvl_onednn_version());
-    if (desc->y_type != CVL_S32)
-        return NULL;
-    if (desc->epi.bias)
-        return "s32 sums with a bias are not exact in oneDNN: they pass through f32";
-    if (largest > 0x1p24)
-        return cvl_reason("an s32 sum of %.0f products may exceed 2^24, and passes through f32 in oneDNN",
-                          cvl_conv_reduction(desc));
+    if (desc->epi.bias || desc->epi.residual)
+        return "oneDNN adds what is added to s32 sums in f32, which is not exact";
+    if (desc->epi.act > CVL_ACT_RELU)
+        return "into s32, oneDNN fuses relu and no other activation";
     return NULL;
 }
 
@@ -83,7 +80,7 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
     cvl_onednn_choices_create(ctx, desc, &choices);
     if (choices.count == 0)
         reason = cvl_reason("%s has %s for these types, layouts and epilogue at %s", cvl_onednn_version(),
-                            choices.refused ? "only reference loops or inexact code" : "no convolution",
+                            choices.refused ? "only reference loops or code that is wrong" : "no convolution",
                             cvl_isa_name(ctx->isa));
     cvl_onednn_choices_destroy(&choices);
     return reason;
@@ -91,7 +88,7 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
 
 static bool finite_only(const cvl_conv_desc *desc)
 {
-    return desc->epi.act != CVL_ACT_NONE || !cvl_conv_is_f32(desc);
+    return desc->epi.act != CVL_ACT_NONE || !cvl_conv_is_f32(desc) || cvl_conv_is_blocked(desc);
 }
 
 /* ---- candidates ---- */
@@ -104,10 +101,7 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
     struct cvl_onednn_choices choices;
     cvl_onednn_choices_create(ctx, desc, &choices);
     const int most = max < VARIANTS ? max : VARIANTS, count = choices.count < most ? choices.count : most;
-    for (int i = 0; i < count; i++) {
-        variants[i] = choices.variant[i];
-        variants[i].nondeterministic = true;
-    }
+    memcpy(variants, choices.variant, (size_t)count * sizeof *variants);
     cvl_onednn_choices_destroy(&choices);
     return count;
 }
@@ -124,13 +118,13 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
 }
 
 /* As for our f32 algorithms, in whatever order oneDNN adds; its exponential and error functions are polynomials good to
- * some 1e-6. A result of 16 bits is rounded once more. Integers: see above; s32 is exact. */
+ * some 1e-6. A result of 16 bits is rounded once more. */
 static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     static const double roundings[] = { [CVL_F32] = 0, [CVL_BF16] = 0x1p-8, [CVL_F16] = 0x1p-11 };
     const double k = cvl_conv_reduction(desc) + 1;
     if (cvl_conv_is_integer(desc))
-        return desc->y_type == CVL_S32 ? 0 : 1;
+        return 0;
     const double act = desc->epi.act > CVL_ACT_CLIP ? 0x1p-20 : 0;
     return 0x1p-24 * (2 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k) + act
          + roundings[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
@@ -138,8 +132,8 @@ static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *var
 
 extern const struct cvl_algo cvl_algo_onednn;
 const struct cvl_algo cvl_algo_onednn = {
-    .name = "onednn", .revision = 1, .device = CVL_CPU, .version = cvl_onednn_version,
-    .knobs = { "filter", "impl" }, .finite_only = finite_only,
+    .name = "onednn", .revision = 2, .device = CVL_CPU, .version = cvl_onednn_version,
+    .knobs = { "filter", "impl" }, .blocked = true, .finite_only = finite_only,
     .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance,
     .init = cvl_onednn_init, .pack = cvl_onednn_pack, .run = cvl_onednn_run, .fini = cvl_onednn_fini,
 };

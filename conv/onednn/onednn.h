@@ -49,11 +49,10 @@ struct cvl_dnnl_md *cvl_onednn_filter_md(const cvl_conv_desc *desc);
 
 enum cvl_onednn_buffer {
     CVL_ONEDNN_X, CVL_ONEDNN_Y, CVL_ONEDNN_RAW, CVL_ONEDNN_BLOCKED, CVL_ONEDNN_BIAS, CVL_ONEDNN_SCRATCH,
-    CVL_ONEDNN_X_ZERO, CVL_ONEDNN_Y_ZERO, CVL_ONEDNN_SCALES,
-    CVL_ONEDNN_BUFFERS = CVL_ONEDNN_SCALES + CVL_DNNL_SCALES_MAX
+    CVL_ONEDNN_X_ZERO, CVL_ONEDNN_BUFFERS
 };
 
-#define CVL_ONEDNN_OPERANDS_MAX 12
+#define CVL_ONEDNN_OPERANDS_MAX 6
 struct cvl_onednn_step {
     dnnl_primitive_desc_t pd;
     dnnl_primitive_t      primitive;      /* NULL: nothing to do */
@@ -73,10 +72,8 @@ struct cvl_onednn_handles { dnnl_memory_t of[CVL_ONEDNN_STEPS][CVL_ONEDNN_OPERAN
 
 struct cvl_onednn {
     struct cvl_onednn_step    step[CVL_ONEDNN_STEPS];
-    struct cvl_dnnl_scale     scale[CVL_DNNL_SCALES_MAX];
-    int                       scales;
     size_t                    offset[CVL_ONEDNN_BUFFERS];   /* of those in the workspace */
-    struct cvl_dnnl_md       *raw, *zero, *scale_md[CVL_DNNL_SCALES_MAX];
+    struct cvl_dnnl_md       *raw, *zero;
     struct cvl_onednn_handles handles;                      /* for the run that finds them free */
     atomic_flag               taken;
 };

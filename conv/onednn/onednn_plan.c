@@ -33,25 +33,6 @@ static void add_query(struct cvl_onednn_step *step, int arg, enum cvl_onednn_buf
 
 /* ---- steps ---- */
 
-static bool in_scales(const struct cvl_onednn *state, int arg)
-{
-    for (int i = 0; i < state->scales; i++)
-        if (state->scale[i].arg == arg)
-            return true;
-    return false;
-}
-
-static void add_quant(const cvl_conv_desc *desc, struct cvl_onednn *state)
-{
-    struct cvl_onednn_step *conv = &state->step[CVL_ONEDNN_CONV];
-    for (int i = 0; i < state->scales; i++)
-        add(conv, state->scale[i].arg, CVL_ONEDNN_SCALES + i, state->scale_md[i]);
-    if (desc->quant.x_zero)
-        add(conv, DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, CVL_ONEDNN_X_ZERO, state->zero);
-    if (desc->quant.y_zero)
-        add(conv, DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_DST, CVL_ONEDNN_Y_ZERO, state->zero);
-}
-
 static void add_conv_operands(const cvl_conv_desc *desc, struct cvl_onednn *state, enum cvl_onednn_buffer filter)
 {
     static const struct { int x, w, y; dnnl_query_t x_query, w_query, y_query; } passes[] = {
@@ -66,8 +47,10 @@ static void add_conv_operands(const cvl_conv_desc *desc, struct cvl_onednn *stat
     add_query(conv, passes[desc->pass].x, CVL_ONEDNN_X, passes[desc->pass].x_query, 0);
     add_query(conv, passes[desc->pass].w, filter, passes[desc->pass].w_query, 0);
     add_query(conv, passes[desc->pass].y, CVL_ONEDNN_Y, passes[desc->pass].y_query, 0);
-    if (desc->epi.bias && !in_scales(state, DNNL_ARG_BIAS))
+    if (desc->epi.bias)
         add_query(conv, DNNL_ARG_BIAS, CVL_ONEDNN_BIAS, dnnl_query_weights_md, 1);
+    if (desc->quant.x_zero)
+        add(conv, DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, CVL_ONEDNN_X_ZERO, state->zero);
     add_query(conv, DNNL_ARG_SCRATCHPAD, CVL_ONEDNN_SCRATCH, dnnl_query_scratchpad_md, 0);
 }
 
@@ -83,9 +66,9 @@ static cvl_status create_reorder(const struct cvl_onednn *state, bool inwards, b
     const struct cvl_onednn_step *conv = &state->step[CVL_ONEDNN_CONV];
     const struct cvl_dnnl_md *blocked = conv->operand[1].md;
     const struct cvl_dnnl_md *from = inwards ? state->raw : blocked, *to = inwards ? blocked : state->raw;
-    const struct cvl_dnnl_post_ops ops = { .sum = adds };
+    const struct cvl_dnnl_attr wanted = { .sum = adds };
     dnnl_primitive_attr_t attr;
-    dnnl_status_t status = cvl_dnnl_attr_create(NULL, &ops, &attr);
+    dnnl_status_t status = cvl_dnnl_attr_create(&wanted, &attr);
     if (status != dnnl_success)
         return cvl_onednn_fail("describe a reorder", status);
     status = cvl_dnnl_reorder(from, to, attr, cvl_onednn_engine(), &step->pd);
@@ -98,23 +81,12 @@ static cvl_status create_reorder(const struct cvl_onednn *state, bool inwards, b
     return create_primitive(step);
 }
 
-static struct cvl_dnnl_md *vector_md(int count, dnnl_data_type_t type)
-{
-    const dnnl_dims_t dims = { count }, steps = { 1 };
-    return cvl_dnnl_md_create(1, dims, type, steps);
-}
-
 static cvl_status create_mds(const cvl_conv_desc *desc, struct cvl_onednn *state)
 {
-    state->scales = cvl_dnnl_scale_list(desc, state->scale);
+    const dnnl_dims_t one = { 1 };
     state->raw = cvl_onednn_filter_md(desc);
-    state->zero = vector_md(1, dnnl_s32);
-    bool all = state->raw && state->zero;
-    for (int i = 0; i < state->scales; i++) {
-        state->scale_md[i] = vector_md(state->scale[i].count, dnnl_f32);
-        all = all && state->scale_md[i];
-    }
-    return all ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory for oneDNN's descriptors");
+    state->zero = cvl_dnnl_md_by_strides(1, one, dnnl_s32, one);
+    return state->raw && state->zero ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory for oneDNN's descriptors");
 }
 
 /* The implementation that the knobs name; without knobs, oneDNN's first choice. */
@@ -129,6 +101,7 @@ static cvl_status choose(cvl_plan *plan, dnnl_primitive_desc_t *pd)
         if (first || memcmp(choices.variant[i].knob, wanted, sizeof choices.variant[i].knob) == 0) {
             *pd = choices.pd[i];
             choices.pd[i] = NULL;
+            plan->variant.nondeterministic = choices.variant[i].nondeterministic;
         }
     cvl_onednn_choices_destroy(&choices);
     if (*pd)
@@ -147,7 +120,6 @@ static cvl_status create_steps(cvl_plan *plan, struct cvl_onednn *state)
     const struct cvl_dnnl_md *blocked = cvl_dnnl_query_md(conv->pd, cvl_onednn_filter_query(desc->pass), 0);
     const bool reorders = adds || !cvl_dnnl_md_equal(blocked, state->raw);
     add_conv_operands(desc, state, reorders ? CVL_ONEDNN_BLOCKED : CVL_ONEDNN_RAW);
-    add_quant(desc, state);
     cvl_status status = create_primitive(conv);
     if (status == CVL_OK && reorders)
         status = create_reorder(state, !written, adds, &state->step[written ? CVL_ONEDNN_OUT : CVL_ONEDNN_IN]);
@@ -200,8 +172,6 @@ static void set_sizes(cvl_plan *plan, struct cvl_onednn *state)
         state->offset[CVL_ONEDNN_BLOCKED] = take(plan, cvl_dnnl_md_size(blocked));
     }
     state->offset[CVL_ONEDNN_SCRATCH] = take(plan, scratch);
-    for (int i = 0; i < state->scales; i++)
-        state->offset[CVL_ONEDNN_SCALES + i] = take(plan, sizeof(float) * (size_t)state->scale[i].count);
 }
 
 /* ---- handles ---- */
@@ -235,7 +205,6 @@ cvl_status cvl_onednn_init(cvl_plan *plan)
     if (!state)
         return cvl_fail(CVL_ENOMEM, "no memory for a plan of oneDNN");
     plan->state = state;
-    plan->variant.nondeterministic = true;   /* also where the knobs are of a variant that is not offered */
     atomic_flag_clear(&state->taken);
     cvl_status status = choose(plan, &state->step[CVL_ONEDNN_CONV].pd);
     const int before = cvl_onednn_enter(plan->ctx);
@@ -267,8 +236,6 @@ void cvl_onednn_fini(cvl_plan *plan)
     }
     cvl_dnnl_md_destroy(state->raw);
     cvl_dnnl_md_destroy(state->zero);
-    for (int i = 0; i < state->scales; i++)
-        cvl_dnnl_md_destroy(state->scale_md[i]);
     cvl_free(state);
     plan->state = NULL;
 }

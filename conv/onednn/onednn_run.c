@@ -99,13 +99,7 @@ cvl_status cvl_onednn_run(const cvl_plan *plan, const cvl_conv_args *args, void 
     }
     buffers.at[CVL_ONEDNN_SCRATCH] = space + state->offset[CVL_ONEDNN_SCRATCH];
     buffers.at[CVL_ONEDNN_BLOCKED] = args->packed ? (void *)args->packed : space + state->offset[CVL_ONEDNN_BLOCKED];
-    if (args->quant) {
+    if (args->quant)
         buffers.at[CVL_ONEDNN_X_ZERO] = (void *)&args->quant->x_zero;
-        buffers.at[CVL_ONEDNN_Y_ZERO] = (void *)&args->quant->y_zero;
-    }
-    for (int i = 0; i < state->scales; i++) {
-        buffers.at[CVL_ONEDNN_SCALES + i] = space + state->offset[CVL_ONEDNN_SCALES + i];
-        cvl_dnnl_scales(&plan->desc, args, state->scale[i].arg, buffers.at[CVL_ONEDNN_SCALES + i]);
-    }
     return execute_steps(plan, args->packed ? CVL_ONEDNN_CONV : CVL_ONEDNN_IN, CVL_ONEDNN_STEPS, &buffers);
 }

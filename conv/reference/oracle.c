@@ -129,6 +129,22 @@ static bool output_of(int position, int pad, int tap_offset, int stride, int ext
     return reach >= 0 && reach % stride == 0 && *out < extent;
 }
 
+/* `count` channels of an image from (n, c, row, column) on, times a run of the filter. A block of channels is a run. */
+static double channels_dot(const struct operand *image, const int pixel[4], struct run filter, int count, int channel)
+{
+    const struct cvl_strides *strides = &image->strides;
+    double sum = 0;
+    for (int done = 0, length; done < count; done += length) {
+        const int c = pixel[1] + done, left = count - done;
+        const int rest = strides->block ? strides->block - c % strides->block : left;
+        const struct run run = {image, cvl_offset(strides, pixel[0], c, pixel[2], pixel[3]),
+                                strides->block ? 1 : strides->at[1]};
+        length = left < rest ? left : rest;
+        sum += dot(run, (struct run){filter.of, filter.at + done * filter.step, filter.step}, length, channel);
+    }
+    return sum;
+}
+
 static double sum_fwd(const struct view *v, const int at[4])
 {
     const cvl_conv_desc *d = v->desc;
@@ -141,9 +157,9 @@ static double sum_fwd(const struct view *v, const int at[4])
             const int h = p * d->stride_h + r * d->dil_h - d->pad_top;
             const int w = q * d->stride_w + s * d->dil_w - d->pad_left;
             if (is_inside(h, d->h) && is_inside(w, d->w))
-                sum += dot((struct run){x, cvl_offset(&x->strides, n, c0, h, w), x->strides.at[1]},
-                           (struct run){filter, cvl_offset(&filter->strides, k, 0, r, s), filter->strides.at[1]},
-                           channels, k);
+                sum += channels_dot(x, (int[]){n, c0, h, w},
+                                    (struct run){filter, cvl_offset(&filter->strides, k, 0, r, s),
+                                                 filter->strides.at[1]}, channels, k);
         }
     return sum;
 }
@@ -160,10 +176,9 @@ static double sum_bwd_data(const struct view *v, const int at[4])
             int p, q;
             if (output_of(h, d->pad_top, r * d->dil_h, d->stride_h, v->p, &p)
                 && output_of(w, d->pad_left, s * d->dil_w, d->stride_w, v->q, &q))
-                sum += dot((struct run){y, cvl_offset(&y->strides, n, k0, p, q), y->strides.at[1]},
-                           (struct run){filter, cvl_offset(&filter->strides, k0, c % channels, r, s),
-                                        filter->strides.at[0]},
-                           filters, c);
+                sum += channels_dot(y, (int[]){n, k0, p, q},
+                                    (struct run){filter, cvl_offset(&filter->strides, k0, c % channels, r, s),
+                                                 filter->strides.at[0]}, filters, c);
         }
     return sum;
 }
@@ -249,12 +264,18 @@ static double finish_integer(const struct view *v, double sum, int channel, size
     return cvl_dtype_round(out->type, rint(activations[epi->act](epi, real) / out_scale) + out_zero);
 }
 
+/* What pads the channels of a blocked layout is zero. */
 static double element(const struct view *v, size_t index)
 {
-    const ptrdiff_t *strides = v->tensor[v->written].strides.at;
+    const struct cvl_strides *strides = &v->tensor[v->written].strides;
     int at[4];
+    if (cvl_conv_is_padding(v->desc, v->written, index))
+        return 0;
     for (int i = 0; i < 4; i++)   /* 32 bits hold every index, and divide faster */
-        at[i] = (int)((uint32_t)index / (uint32_t)strides[i] % (uint32_t)v->dims[i]);
+        at[i] = (int)((uint32_t)index / (uint32_t)strides->at[i] % (uint32_t)v->dims[i]);
+    if (strides->block)
+        at[1] = (int)(index % (size_t)strides->at[0] / (size_t)strides->at[1]) * strides->block
+              + (int)(index % (size_t)strides->block);
     const double sum = passes[v->desc->pass].sum(v, at);
     const int channel = at[passes[v->desc->pass].channel];
     return v->integer ? finish_integer(v, sum, channel, index) : finish_float(v, sum, channel, index);

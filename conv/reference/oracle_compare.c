@@ -28,10 +28,10 @@ static size_t sample_corners(const cvl_conv_desc *desc, size_t *indices, size_t 
     size_t count = 0;
     for (int i = 0; i < CORNERS && count < max; i++) {
         const int corner = i == 0 ? 0 : i == 1 ? CORNERS - 1 : i - 1;
-        ptrdiff_t index = 0;
+        int at[4];
         for (int axis = 0; axis < 4; axis++)
-            if (corner >> axis & 1)
-                index += (dims[axis] - 1) * strides.at[axis];
+            at[axis] = corner >> axis & 1 ? dims[axis] - 1 : 0;
+        const ptrdiff_t index = cvl_offset(&strides, at[0], at[1], at[2], at[3]);
         if (!is_listed(indices, count, (size_t)index))
             indices[count++] = (size_t)index;
     }

@@ -66,5 +66,5 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 extern const struct cvl_algo cvl_algo_reference;
 const struct cvl_algo cvl_algo_reference = {
     .name = "reference", .revision = 1, .device = CVL_CPU,
-    .reject = reject, .estimate = estimate, .tolerance = tolerance, .init = init, .run = run,
+    .blocked = true, .reject = reject, .estimate = estimate, .tolerance = tolerance, .init = init, .run = run,
 };

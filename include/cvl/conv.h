@@ -22,9 +22,12 @@ extern "C" {
 #endif
 
 typedef enum cvl_pass { CVL_FWD, CVL_BWD_DATA, CVL_BWD_FILTER } cvl_pass;
-typedef enum cvl_layout { CVL_NCHW, CVL_NHWC, CVL_NCHW16C /* reserved for graphs */ } cvl_layout;
+typedef enum cvl_layout { CVL_NCHW, CVL_NHWC, CVL_NCHW16C } cvl_layout;
 typedef enum cvl_filter_layout { CVL_KCRS, CVL_KRSC, CVL_RSCK } cvl_filter_layout;
 typedef enum cvl_math { CVL_MATH_F32, CVL_MATH_TF32, CVL_MATH_BF16, CVL_MATH_F16 } cvl_math;
+
+/* nchw16c is (n, c/16, h, w, 16) with c rounded up to a multiple of 16, for x and (with k) for y: counts and bytes
+ * include the padding, which holds zeros where it is read and is written as zeros. Its filter is kcrs. */
 
 /* What is added to and done with the sums before they are stored. lo and hi belong to CVL_ACT_CLIP. */
 typedef struct cvl_epilogue {
@@ -92,7 +95,7 @@ static inline void cvl_conv_desc_init(cvl_conv_desc *desc) { cvl_conv_desc_init_
 static inline void cvl_conv_args_init(cvl_conv_args *args) { cvl_conv_args_init_size(args, sizeof *args); }
 static inline void cvl_quant_init(cvl_quant *quant) { cvl_quant_init_size(quant, sizeof *quant); }
 
-/* CVL_OK, CVL_EINVAL for a problem that makes no sense, CVL_EUNSUP for one that is reserved. Refused are
+/* CVL_OK, CVL_EINVAL for a problem that makes no sense, CVL_EUNSUP for one that is not covered. Refused are
  * tensors of more than 2^31-1 elements (of one image, when n is 0), images of more than 2^29 rows or columns with their
  * padding, strides and dilations above 2^24. An empty batch (n = 0) is a problem like any other. */
 CVL_API cvl_status cvl_conv_check(const cvl_conv_desc *desc);
