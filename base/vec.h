@@ -22,6 +22,27 @@ CVL_INLINE vf   vf_set(float value) { return value - (vf){ 0 }; }   /* minus zer
 CVL_INLINE vf   vf_load(const float *p) { return *(const vf_unaligned *)p; }
 CVL_INLINE void vf_store(float *p, vf v) { *(vf_unaligned *)p = v; }
 
+/* Keeps a loaded vector in its register: gcc would rather load it again, unaligned, for each of its uses. */
+CVL_INLINE vf vf_keep(vf v)
+{
+#if defined(__AVX__)
+    __asm__("" : "+v"(v));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(v));
+#endif
+    return v;
+}
+
+/* The same value, of which the compiler knows nothing. */
+CVL_INLINE ptrdiff_t cvl_opaque(ptrdiff_t value)
+{
+    __asm__("" : "+r"(value));
+    return value;
+}
+
+/* What p points to is in memory here, and may be another value after. */
+CVL_INLINE void cvl_keep_in_memory(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
+
 /* The first `lanes` lanes (0 to VF_LANES); the others load as zero and are not touched in memory. */
 #ifdef __AVX512F__
 CVL_INLINE vf vf_load_part(const float *p, int lanes)
@@ -97,6 +118,35 @@ CVL_INLINE vf vf_even_odd(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 
 CVL_INLINE vf vf_zip_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
 CVL_INLINE vf vf_zip_high(vf a, vf b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 CVL_INLINE vf vf_even_odd(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 2, 5, 7); }
+#endif
+
+/* a0 b0 c0 a1 b1 c1 ...: three runs become one, three times as long. */
+#if VF_LANES == 16
+CVL_INLINE void vf_zip3(vf a, vf b, vf c, vf out[3])
+{
+    const vf ab0 = __builtin_shufflevector(a, b, 0, 16, 0, 1, 17, 0, 2, 18, 0, 3, 19, 0, 4, 20, 0, 5);
+    const vf ab1 = __builtin_shufflevector(a, b, 21, 0, 6, 22, 0, 7, 23, 0, 8, 24, 0, 9, 25, 0, 10, 26);
+    const vf ab2 = __builtin_shufflevector(a, b, 0, 11, 27, 0, 12, 28, 0, 13, 29, 0, 14, 30, 0, 15, 31, 0);
+    out[0] = __builtin_shufflevector(ab0, c, 0, 1, 16, 3, 4, 17, 6, 7, 18, 9, 10, 19, 12, 13, 20, 15);
+    out[1] = __builtin_shufflevector(ab1, c, 0, 21, 2, 3, 22, 5, 6, 23, 8, 9, 24, 11, 12, 25, 14, 15);
+    out[2] = __builtin_shufflevector(ab2, c, 26, 1, 2, 27, 4, 5, 28, 7, 8, 29, 10, 11, 30, 13, 14, 31);
+}
+#elif VF_LANES == 8
+CVL_INLINE void vf_zip3(vf a, vf b, vf c, vf out[3])
+{
+    out[0] = __builtin_shufflevector(__builtin_shufflevector(a, b, 0, 8, 0, 1, 9, 0, 2, 10), c, 0, 1, 8, 3, 4, 9, 6, 7);
+    out[1] = __builtin_shufflevector(__builtin_shufflevector(a, b, 0, 3, 11, 0, 4, 12, 0, 5), c,
+                                     10, 1, 2, 11, 4, 5, 12, 7);
+    out[2] = __builtin_shufflevector(__builtin_shufflevector(a, b, 13, 0, 6, 14, 0, 7, 15, 0), c,
+                                     0, 13, 2, 3, 14, 5, 6, 15);
+}
+#else
+CVL_INLINE void vf_zip3(vf a, vf b, vf c, vf out[3])
+{
+    out[0] = __builtin_shufflevector(__builtin_shufflevector(a, b, 0, 4, 0, 1), c, 0, 1, 4, 3);
+    out[1] = __builtin_shufflevector(__builtin_shufflevector(a, b, 5, 0, 2, 6), c, 0, 5, 2, 3);
+    out[2] = __builtin_shufflevector(__builtin_shufflevector(a, b, 0, 3, 7, 0), c, 6, 1, 2, 7);
+}
 #endif
 
 /* rows[i][j] <-> rows[j][i]. Zipping row i with row i + VF_LANES/2 rotates the bits of (row, lane) by one place. */

@@ -84,7 +84,7 @@ static void gemm_task(int task, int slot, void *arg)
     area.rows = min(TASK_ROWS, g->m - area.first);
     const struct cvl_tile tile = {
         .count = { 0, 1, 1 }, .a = g->a + batch * g->a_batch, .a_row = g->a_row, .a_step = { g->a_step },
-        .b = g->b + batch * g->b_batch, .b_vector = job->pitch, .b_step = { job->kern->lanes }, .b_packed = true,
+        .b = g->b + batch * g->b_batch, .b_vector = job->pitch, .b_step = { job->kern->lanes },
         .out = g->c + batch * g->c_batch, .out_row = g->c_row, .out_lane = g->c_lane,
         .add = g->add ? g->add + batch * g->c_batch : NULL, .bias_row = g->bias_by_row, .bias_lane = !g->bias_by_row,
         .lo = g->lo, .hi = g->hi,

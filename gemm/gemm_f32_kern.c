@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The f32 micro-kernels. The sums of a tile are an array of vectors that the compiler keeps in registers once all loops
  * over it are unrolled: each step of the reduction loads the vectors of b, and broadcasts and multiplies one element of
- * a for each row. 14 x 2 vectors of AVX-512, or 6 x 2 of AVX2, run at the peak of the multiply-add units. */
+ * a for each row. 7 x 3 vectors of AVX-512, or 6 x 2 of AVX2, run at the peak of the multiply-add units.
+ *
+ * Measured on a Zen 4 (cycles that a tile of AVX-512 costs beside its multiplications): 10 with up to 21 sums, 60 with
+ * 24, 90 with 28: stores of that many sums fill the queue in which the next tile's multiplications wait. Numbers of the loops that the compiler kept in vector or mask registers cost 50 more. */
 #include "base/vec_math.h"
 #include "gemm/tile.h"
 
 #include <math.h>
 
 #if defined(__AVX512F__) || defined(__aarch64__)
-#define SUMS 28                  /* of 32 registers */
+#define SUMS 21                  /* of 32 registers */
 #else
 #define SUMS 12                  /* of 16 */
 #endif
@@ -19,45 +22,92 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-/* Rows are addressed from every third one: one pointer for all of them would need a register for each multiple of the
- * stride, and one pointer each would not fit. */
-enum { AHEAD = 32 };             /* steps of the reduction between the prefetch of a vector and its use */
+/* Seven rows, or vectors, are reached from one pointer: an address may scale a register by 2 and 4, so three multiples
+ * of the stride are enough. The compiler is made to forget in every step what these are: it would rather hold a pointer
+ * to each, and keep those that find no register where fetching them waits for the sums. */
+enum { REACH = 7 };
 
-CVL_INLINE void multiply(const struct cvl_tile *t, const int rows, const int vectors, const bool fetch, vf sums[SUMS])
+struct strides { ptrdiff_t by_1, by_3, by_5; };      /* in bytes */
+
+CVL_INLINE struct strides strides_of(ptrdiff_t elements)
 {
-    const ptrdiff_t a_row = t->a_row, a_step = t->a_step[0], b_step = t->b_step[0], b_vector = t->b_vector;
-    const ptrdiff_t b_next = t->b_next;
-    const int count = t->count[0];
-    for (int p2 = 0; p2 < t->count[2]; p2++)
-        for (int p1 = 0; p1 < t->count[1]; p1++) {
-            const float *a[(CVL_TILE_ROWS + 2) / 3];
-            const float *b = t->b + p1 * t->b_step[1] + p2 * t->b_step[2];
+    const ptrdiff_t bytes = elements * (ptrdiff_t)sizeof(float);
+    return (struct strides){ bytes, 3 * bytes, 5 * bytes };
+}
+
+CVL_INLINE void forget(struct strides *strides, const int count)
+{
+    strides->by_1 = count > 1 ? cvl_opaque(strides->by_1) : 0;
+    strides->by_3 = count > 3 ? cvl_opaque(strides->by_3) : 0;
+    strides->by_5 = count > 5 ? cvl_opaque(strides->by_5) : 0;
+}
+
+CVL_INLINE const float *reach(const float *first, struct strides stride, const int i)
+{
+    const ptrdiff_t by[REACH] = { 0, stride.by_1, 2 * stride.by_1, stride.by_3, 4 * stride.by_1, stride.by_5,
+                                  2 * stride.by_3 };
+    return (const float *)((const char *)first + by[i]);
+}
+
+/* One run of the reduction's innermost loop. */
+CVL_INLINE void multiply_run(const struct cvl_tile *t, const float *a, const float *b, const int rows,
+                             const int vectors, vf sums[SUMS])
+{
+    struct strides a_row = strides_of(t->a_row), b_vector = strides_of(t->b_vector);
+    struct strides next_vector = strides_of(t->b_next_vector);
+    const ptrdiff_t a_step = cvl_opaque(t->a_step[0] * (ptrdiff_t)sizeof *a), b_step = t->b_step[0];
+    const float *a_far = a + REACH * t->a_row, *b_far = b + t->b_next;
+    for (int p = t->count[0]; p > 0; p--) {
+        vf lanes[CVL_TILE_VECTORS];
+        forget(&a_row, rows);
+        forget(&b_vector, vectors);
+        forget(&next_vector, vectors);
+        UNROLL
+        for (int j = 0; j < vectors; j++)
+            lanes[j] = vf_keep(vf_load(reach(b, b_vector, j)));
+        UNROLL
+        for (int j = 0; j < vectors; j++)
+            __builtin_prefetch(reach(b_far, next_vector, j), 0, 2);
+        UNROLL
+        for (int i = 0; i < rows; i++) {
+            const vf element = vf_set(*reach(i < REACH ? a : a_far, a_row, i % REACH));
             UNROLL
-            for (int i = 0; i < rows; i += 3)
-                a[i / 3] = t->a + p1 * t->a_step[1] + p2 * t->a_step[2] + i * a_row;
-            for (int p0 = 0; p0 < count; p0++) {
-                vf lanes[CVL_TILE_VECTORS];
-                UNROLL
-                for (int j = 0; j < vectors; j++)
-                    lanes[j] = vf_load(b + j * b_vector);
-                if (fetch) {
-                    UNROLL
-                    for (int j = 0; j < vectors; j++)
-                        __builtin_prefetch(b + j * b_vector + AHEAD * VF_LANES);
-                    __builtin_prefetch(b + b_next, 0, 2);
-                }
-                UNROLL
-                for (int i = 0; i < rows; i++) {
-                    UNROLL
-                    for (int j = 0; j < vectors; j++)
-                        sums[i * vectors + j] += a[i / 3][i % 3 * a_row] * lanes[j];
-                }
-                UNROLL
-                for (int i = 0; i < rows; i += 3)
-                    a[i / 3] += a_step;
-                b += b_step;
-            }
+            for (int j = 0; j < vectors; j++)
+                sums[i * vectors + j] += element * lanes[j];
         }
+        a = (const float *)((const char *)a + a_step);
+        a_far = (const float *)((const char *)a_far + a_step);
+        b += b_step;
+        b_far += b_step;
+    }
+}
+
+/* Where the outer loops are: kept in memory, out of the registers of the inner one. */
+struct place { const struct cvl_tile *tile; int p1, p2; };
+
+CVL_INLINE bool advance(struct place *at)
+{
+    if (++at->p1 < at->tile->count[1])
+        return true;
+    at->p1 = 0;
+    return ++at->p2 < at->tile->count[2];
+}
+
+CVL_INLINE const struct cvl_tile *multiply(const struct cvl_tile *t, const int rows, const int vectors, vf sums[SUMS])
+{
+    struct place at = { .tile = t };
+    const float *a = t->a, *b = t->b;
+    if (t->count[1] <= 0 || t->count[2] <= 0)
+        return t;
+    for (;;) {
+        multiply_run(t, a, b, rows, vectors, sums);
+        cvl_keep_in_memory(&at);
+        t = at.tile;
+        if (!advance(&at))
+            return t;
+        a = t->a + at.p1 * t->a_step[1] + at.p2 * t->a_step[2];
+        b = t->b + at.p1 * t->b_step[1] + at.p2 * t->b_step[2];
+    }
 }
 
 CVL_INLINE int at_most(int value, int limit) { return value < limit ? value : limit; }
@@ -115,9 +165,10 @@ CVL_INLINE void store_rows(const struct cvl_tile *t, const int rows, const int v
         add_rows(t, rows, vectors, last, sums);
     if (clips(t->act, t, &lo, &hi))
         clip_rows(rows, vectors, lo, hi, sums);
+    const ptrdiff_t out_row = t->out_row;
+    float *out = t->out;
     UNROLL
-    for (int i = 0; i < rows; i++) {
-        float *out = t->out + i * t->out_row;
+    for (int i = 0; i < rows; i++, out += out_row) {
         UNROLL
         for (int j = 0; j < vectors; j++)
             if (j < vectors - 1 || last == VF_LANES)
@@ -207,10 +258,7 @@ CVL_INLINE void tile(const struct cvl_tile *t, const int rows, const int vectors
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < vectors; j++)
                 __builtin_prefetch(t->out + i * t->out_row + j * VF_LANES, 1);
-    if (t->b_packed)
-        multiply(t, rows, vectors, true, sums);
-    else
-        multiply(t, rows, vectors, false, sums);
+    t = multiply(t, rows, vectors, sums);
     if (t->out_lane == 1 && t->act <= CVL_ACT_CLIP) {
         if (t->last == VF_LANES)
             store_rows(t, rows, vectors, VF_LANES, sums);
@@ -227,17 +275,17 @@ CVL_INLINE void tile(const struct cvl_tile *t, const int rows, const int vectors
 
 /* One function for each number of vectors, with all the rows that fit the registers. */
 #define ROWS(rows, vectors) case rows: if (rows * vectors <= SUMS) tile(t, rows, vectors); break;
-#define ROWS_TO_4(vectors) ROWS(1, vectors) ROWS(2, vectors) ROWS(3, vectors) ROWS(4, vectors)
-#define ROWS_TO_7(vectors) ROWS_TO_4(vectors) ROWS(5, vectors) ROWS(6, vectors) ROWS(7, vectors)
-#define ROWS_TO_9(vectors) ROWS_TO_7(vectors) ROWS(8, vectors) ROWS(9, vectors)
-#define ROWS_TO_14(vectors) \
-    ROWS_TO_9(vectors) ROWS(10, vectors) ROWS(11, vectors) ROWS(12, vectors) ROWS(13, vectors) ROWS(14, vectors)
+#define ROWS_TO_3(vectors) ROWS(1, vectors) ROWS(2, vectors) ROWS(3, vectors)
+#define ROWS_TO_5(vectors) ROWS_TO_3(vectors) ROWS(4, vectors) ROWS(5, vectors)
+#define ROWS_TO_7(vectors) ROWS_TO_5(vectors) ROWS(6, vectors) ROWS(7, vectors)
+#define ROWS_TO_10(vectors) ROWS_TO_7(vectors) ROWS(8, vectors) ROWS(9, vectors) ROWS(10, vectors)
+#define ROWS_TO_14(vectors) ROWS_TO_10(vectors) ROWS(11, vectors) ROWS(12, vectors) ROWS(13, vectors) ROWS(14, vectors)
 
 static void tile_1(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_14(1) } }
-static void tile_2(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_14(2) } }
-static void tile_3(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_9(3) } }
-static void tile_4(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_7(4) } }
-static void tile_6(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_4(6) } }
+static void tile_2(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_10(2) } }
+static void tile_3(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_7(3) } }
+static void tile_4(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_5(4) } }
+static void tile_6(const struct cvl_tile *t) { switch (t->rows) { ROWS_TO_3(6) } }
 
 /* ---- copies ---- */
 
@@ -272,26 +320,38 @@ static void copy_elements(const struct cvl_copy *c)
             c->to[row * c->to_row + lane] = c->from[row * c->from_row + lane * c->from_lane];
 }
 
-/* Rows that lie side by side become lanes. */
+/* Rows that lie side by side become lanes: a whole block, or the edge of one. */
+static void transpose_whole(const float *from, ptrdiff_t from_lane, float *to, ptrdiff_t to_row)
+{
+    vf block[VF_LANES];
+    UNROLL
+    for (int j = 0; j < VF_LANES; j++, from += from_lane)
+        block[j] = vf_load(from);
+    vf_transpose(block);
+    UNROLL
+    for (int i = 0; i < VF_LANES; i++, to += to_row)
+        vf_store(to, block[i]);
+}
+
+static void transpose_part(const float *from, ptrdiff_t from_lane, float *to, ptrdiff_t to_row, int rows, int lanes)
+{
+    vf block[VF_LANES];
+    for (int j = 0; j < VF_LANES; j++)
+        block[j] = j < lanes ? vf_load_part(from + j * from_lane, rows) : vf_zero();
+    vf_transpose(block);
+    for (int i = 0; i < rows; i++)
+        vf_store_part(to + i * to_row, block[i], lanes);
+}
+
 static void transpose_block(const struct cvl_copy *c, int row, int lane)
 {
     const int rows = at_most(c->rows - row, VF_LANES), lanes = at_most(c->lanes - lane, VF_LANES);
     const float *from = c->from + row + lane * c->from_lane;
     float *to = c->to + row * c->to_row + lane;
-    vf block[VF_LANES];
-    if (rows == VF_LANES)
-        for (int j = 0; j < VF_LANES; j++)
-            block[j] = vf_load(from + at_most(j, lanes - 1) * c->from_lane);
-    else
-        for (int j = 0; j < VF_LANES; j++)
-            block[j] = vf_load_part(from + at_most(j, lanes - 1) * c->from_lane, rows);
-    vf_transpose(block);
     if (rows == VF_LANES && lanes == VF_LANES)
-        for (int i = 0; i < VF_LANES; i++)
-            vf_store(to + i * c->to_row, block[i]);
+        transpose_whole(from, c->from_lane, to, c->to_row);
     else
-        for (int i = 0; i < rows; i++)
-            vf_store_part(to + i * c->to_row, block[i], lanes);
+        transpose_part(from, c->from_lane, to, c->to_row, rows, lanes);
 }
 
 static void zero(float *to, ptrdiff_t to_row, int rows, int lanes)
@@ -320,9 +380,11 @@ static void copy(const struct cvl_copy *c)
 extern const struct cvl_gemm_kern CVL_KERN(cvl_gemm_kern);
 const struct cvl_gemm_kern CVL_KERN(cvl_gemm_kern) = {
     .lanes = VF_LANES,
-#if SUMS == 28
-    .rows_max = { [1] = 14, [2] = 14, [3] = 9, [4] = 6, [6] = 4 },
+#if SUMS == 21
+    .load_slots = 0.5, .begin_slots = 12,
+    .rows_max = { [1] = 14, [2] = 10, [3] = 7, [4] = 5, [6] = 3 },
 #else
+    .load_slots = 1, .begin_slots = 16,
     .rows_max = { [1] = 12, [2] = 6, [3] = 4, [4] = 3, [6] = 2 },
 #endif
     .tile = { [1] = tile_1, [2] = tile_2, [3] = tile_3, [4] = tile_4, [6] = tile_6 },

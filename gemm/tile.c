@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gemm/tile.h"
 
+#include <math.h>
+
 #define DECLARE(level) extern const struct cvl_gemm_kern cvl_gemm_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define ENTRY(level) &cvl_gemm_kern_##level,
@@ -36,4 +38,48 @@ void cvl_tile_join(struct cvl_tile *t)
             loop++;
         }
     }
+}
+
+/* ---- the shape of tiles ---- */
+
+static int min(int a, int b) { return a < b ? a : b; }
+static int divide(int a, int b) { return a / b + (a % b != 0); }   /* upwards */
+
+/* What a tile takes, in multiply-adds of a vector: one for each sum in each step, or the loads that feed them. */
+static double tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps)
+{
+    return kern->begin_slots + steps * fmax(rows * vectors, fmax(vectors + kern->load_slots * (rows + 1), 5));
+}
+
+static double tiles_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, int widest)
+{
+    double slots = 0;
+    for (int left = vectors; left > 0;) {
+        int take = min(left, widest);
+        while (!kern->rows_max[take])
+            take--;
+        const int tiles = divide(rows, kern->rows_max[take]);
+        const int low = rows / tiles, high = rows % tiles;
+        slots += high * tile_slots(kern, low + 1, take, steps) + (tiles - high) * tile_slots(kern, low, take, steps);
+        left -= take;
+    }
+    return slots;
+}
+
+int cvl_tile_shape(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, double *slots)
+{
+    int best = 1;
+    double least = INFINITY;
+    for (int width = 1; width <= CVL_TILE_VECTORS; width++) {
+        if (!kern->rows_max[width] || (width > vectors && width > 1))
+            continue;
+        const double took = tiles_slots(kern, rows, vectors, steps, width);
+        if (took < 0.999 * least) {
+            least = took;
+            best = width;
+        }
+    }
+    if (slots)
+        *slots = least;
+    return best;
 }

@@ -25,8 +25,8 @@ struct cvl_tile {
     int          count[3];       /* of the reduction, innermost loop first; 0: nothing is summed */
     const float *a, *b;
     ptrdiff_t    a_row, a_step[3], b_vector, b_step[3];
-    bool         b_packed;       /* b_step[0] is the lanes of a vector: b is fetched ahead of its use */
-    ptrdiff_t    b_next;         /* if so, from b to what later tiles read, for the second-level cache; or 0 */
+    ptrdiff_t    b_next;         /* from b to what later tiles read, for the second-level cache; or 0 */
+    ptrdiff_t    b_next_vector;  /* and from one vector of that to the next; 0: only the first one is fetched */
     float       *out;
     ptrdiff_t    out_row, out_lane;
     const float *add;            /* laid out like out: out itself, or a residual, or NULL */
@@ -46,6 +46,7 @@ struct cvl_copy {                /* to[row*to_row + lane] = from[row*from_row + 
 struct cvl_gemm_kern {
     int    lanes;                                /* of a vector */
     int    rows_max[CVL_TILE_VECTORS + 1];       /* by vectors; 0: there is no such kernel */
+    double load_slots, begin_slots;              /* multiply-adds in the time of a broadcast; of a tile's begin and end */
     void (*tile[CVL_TILE_VECTORS + 1])(const struct cvl_tile *tile);
     void (*finish)(const struct cvl_tile *tile, const float *sums, ptrdiff_t sums_row);   /* all but the sum */
     void (*copy)(const struct cvl_copy *copy);        /* fast where from_row or from_lane is 1 */
@@ -56,5 +57,9 @@ const struct cvl_gemm_kern *cvl_gemm_kern(enum cvl_isa isa);
 
 /* Joins loops of the reduction whose steps follow one another, so that the innermost one is as long as it can be. */
 void cvl_tile_join(struct cvl_tile *tile);
+
+/* How many vectors a tile should have that shares out `rows` by `vectors` of a product with so many steps. *slots,
+ * unless NULL: about how long all of it takes, a multiply-add of a vector being one. */
+int cvl_tile_shape(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, double *slots);
 
 #endif

@@ -22,6 +22,7 @@
  * It loses to Winograd and FFT where these save multiplications, and with few channels a group (depthwise), where
  * vectors stay empty. */
 #include "conv/igemm/igemm_cut.h"
+#include "conv/igemm/igemm_few.h"
 
 #include "base/dtype.h"
 #include "base/error.h"
@@ -81,7 +82,7 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
         steps = fmin(steps, 448);
         copied = bytes * 2;
     } else {
-        const struct cvl_igemm_cut cut = cvl_igemm_cut(&g, 0, 0, !desc->const_filter);
+        const struct cvl_igemm_cut cut = cvl_igemm_cut(&g, !desc->const_filter);
         if (cut.lanes == CVL_IGEMM_COLUMNS)
             filled = cut.columns.count / (cvl_igemm_divide(cut.columns.count, g.kern->lanes) * lanes)
                    * fmin(1, g.out_channels / 4.0);
@@ -113,6 +114,12 @@ static cvl_status init(cvl_plan *plan)
     const cvl_status status = check_knobs(plan);
     if (status != CVL_OK)
         return status;
+    if (cvl_igemm_is_few(&g)) {
+        plan->workspace_bytes = cvl_igemm_few_workspace(&g);
+        plan->packed_bytes = desc->const_filter ? cvl_igemm_few_packed(&g) : 0;
+        snprintf(plan->packed_format, sizeof plan->packed_format, "rsck");
+        return CVL_OK;
+    }
     plan->workspace_bytes = filter ? cvl_igemm_filter_workspace(&g) : cvl_igemm_data_workspace(&g);
     if (desc->const_filter && !filter) {
         plan->packed_bytes = (size_t)desc->groups * (size_t)g.panels * (size_t)g.panel * sizeof(float);
@@ -124,13 +131,18 @@ static cvl_status init(cvl_plan *plan)
 static cvl_status pack(const cvl_plan *plan, const cvl_conv_args *args, void *packed)
 {
     const struct cvl_igemm g = cvl_igemm_of(plan->ctx, &plan->desc, &plan->variant);
-    cvl_igemm_pack(&g, args->w, packed);
+    if (cvl_igemm_is_few(&g))
+        cvl_igemm_few_pack(&g, args->w, packed);
+    else
+        cvl_igemm_pack(&g, args->w, packed);
     return CVL_OK;
 }
 
 static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
 {
     const struct cvl_igemm g = cvl_igemm_of(plan->ctx, &plan->desc, &plan->variant);
+    if (cvl_igemm_is_few(&g))
+        return cvl_igemm_few(&g, args, workspace);
     return plan->desc.pass == CVL_BWD_FILTER ? cvl_igemm_filter(&g, args, workspace)
                                              : cvl_igemm_data(&g, args, workspace);
 }

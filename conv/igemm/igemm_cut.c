@@ -16,44 +16,6 @@ enum {
     TASK_FLOPS = 2000000,
 };
 
-/* Cycles of one step of the reduction: a multiply-add for each sum, or the loads that feed them. */
-static double step_cycles(int rows, int vectors)
-{
-    return fmax(rows * vectors, fmax(0.9 * (rows + vectors), 8));
-}
-
-static double tile_cycles(const struct cvl_gemm_kern *kern, int rows, int vectors, int height, int *widest)
-{
-    double cycles = 0;
-    for (int left = vectors; left > 0;) {
-        int take = cvl_igemm_min(left, *widest);
-        while (!kern->rows_max[take])
-            take--;
-        const int most = cvl_igemm_min(height, kern->rows_max[take]), tiles = cvl_igemm_divide(rows, most);
-        const int low = rows / tiles, high = rows % tiles;
-        cycles += high * step_cycles(low + 1, take) + (tiles - high) * step_cycles(low, take);
-        left -= take;
-    }
-    return cycles;
-}
-
-int cvl_igemm_tile_shape(const struct cvl_gemm_kern *kern, int rows, int vectors, int *height)
-{
-    int best = 1;
-    double least = INFINITY;
-    for (int width = 1; width <= CVL_TILE_VECTORS; width++) {
-        if (!kern->rows_max[width] || (width > vectors && width > 1))
-            continue;
-        const double cycles = tile_cycles(kern, rows, vectors, kern->rows_max[width], &width);
-        if (cycles < 0.999 * least) {
-            least = cycles;
-            best = width;
-        }
-    }
-    *height = kern->rows_max[best];
-    return best;
-}
-
 /* One axis of an outer and an inner one whose elements follow one another in both images. */
 static bool follows(int count, ptrdiff_t in_outer, ptrdiff_t out_outer, ptrdiff_t in_inner, ptrdiff_t out_inner)
 {
@@ -94,15 +56,24 @@ void cvl_igemm_merge(struct cvl_igemm_cut *cut)
     cut->images = 1;
 }
 
+/* Whole vectors of pixels that lie side by side, whose channels spread over the sets of the cache. */
+static bool vectors_can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    const int knob = g->variant.knob[CVL_IGEMM_PACK];
+    return knob != 1 && is_whole(&cut->rows) && is_whole(&cut->columns) && cut->in_column == 1
+        && cut->columns.count % g->kern->lanes == 0 && (knob == 2 || g->in.at[1] % 256 != 0);
+}
+
 /* A rough count of cycles for one position by either kind of lanes. */
 static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     const int lanes = g->kern->lanes;
-    const double k = (double)cut->rows.taps * cut->columns.taps * g->in_channels;
+    const double k = (double)g->taps / cut->row_classes / cut->column_classes * g->in_channels;
     const int vectors = cvl_igemm_divide(cut->columns.count, lanes);
     const double waste = (double)vectors * lanes / cut->columns.count;
     const bool rows_apart = cut->columns.step > 1 && cut->columns.taps > 1;
-    const double band = g->in_channels * (g->in.at[1] == 1 ? 5.0 : 2.5) * (rows_apart ? cut->columns.taps : 1);
+    const double copy = g->in_channels * (g->in.at[1] == 1 ? 5.0 : 2.5) * (rows_apart ? cut->columns.taps : 1);
+    const double band = vectors_can_stay(g, cut) ? 0 : copy;
     const double channels = g->panels * (k + (g->out.at[1] == 1 ? 4 : 14));
     const double columns = waste / lanes * (g->out_channels * (1.03 * k + (cut->out_column == 1 ? 4 : 20)) + band);
     return columns < channels ? CVL_IGEMM_COLUMNS : CVL_IGEMM_CHANNELS;
@@ -112,8 +83,8 @@ static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct
 static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     const struct cvl_igemm_axis *a = &cut->columns;
-    if (cut->lanes != CVL_IGEMM_CHANNELS)
-        return false;
+    if (cut->lanes == CVL_IGEMM_COLUMNS)
+        return vectors_can_stay(g, cut);
     if (a->taps == 0 || cut->rows.taps == 0)
         return true;
     const int64_t last = a->first + (int64_t)(a->count - 1) * a->step + (int64_t)(a->taps - 1) * a->tap;
@@ -223,10 +194,11 @@ static void cut_tasks(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, bool
     cut->spread = cvl_igemm_divide(cut->blocks, cut->tasks_blocks);
 }
 
-struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, int row_class, int column_class, bool raw)
+struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, bool raw)
 {
     struct cvl_igemm_cut cut = {
-        .rows = cvl_igemm_axis(g->desc, true, row_class), .columns = cvl_igemm_axis(g->desc, false, column_class),
+        .rows = cvl_igemm_union(g->desc, true), .columns = cvl_igemm_union(g->desc, false),
+        .row_classes = cvl_igemm_classes(g->desc, true), .column_classes = cvl_igemm_classes(g->desc, false),
         .images = g->desc->n, .in_image = g->in.at[0], .in_row = g->in.at[2], .in_column = g->in.at[3],
         .out_image = g->out.at[0],
     };
@@ -240,6 +212,9 @@ struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, int row_class, int
     cut.in_place = can_stay(g, &cut);
     cut.planes = cut.lanes == CVL_IGEMM_COLUMNS
               || (g->in.at[1] != 1 && g->in_channels >= 8 && cut.columns.count >= 12);
+    cut.staged = cut.lanes == CVL_IGEMM_CHANNELS && cut.column_classes > 1 && g->out.at[1] != 1;
     cut_tasks(g, &cut, raw);
+    if (cut.staged)
+        cut.stage_floats = (ptrdiff_t)cut.block_columns * cut.columns.out_step * CVL_TILE_VECTORS * g->kern->lanes;
     return cut;
 }

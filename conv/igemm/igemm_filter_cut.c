@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Cuts BWD_FILTER. A task owns a share of dw: some channels of both operands and some rows of taps. It passes by the
+ * pixels in chunks, of which the rows' operand stays in the second-level cache while panels of the lanes' operand come
+ * and go. Pixels are cut into parts only while all parts' sums together are small. */
+#include "conv/igemm/igemm_filter.h"
+
+enum {
+    TASKS = 16,
+    ROWS_MOST = 256, LANES_MOST = 512, ROWS_LEAST = 28,   /* channels of a task */
+    PARTS_FLOATS = 1 << 17,          /* sums of all parts */
+    SUMS_FLOATS = 80 << 10,          /* sums of a task that cannot keep them in dw */
+    CHUNK_FLOATS = 150 << 10,        /* both operands of a chunk */
+    POSITIONS_MOST = 1024, POSITIONS_LEAST = 64, PART_POSITIONS = 196,
+    COLLIDE = 512,                   /* floats: pixels so far apart share few lines of the caches */
+};
+
+static void set_block(struct cvl_igemm_operand *operand, int unit, int most)
+{
+    const int units = cvl_igemm_divide(operand->channels, unit);
+    const int blocks = cvl_igemm_divide(units, cvl_igemm_max(1, most / unit));
+    operand->block = cvl_igemm_divide(units, blocks) * unit;
+    operand->blocks = cvl_igemm_divide(operand->channels, operand->block);
+}
+
+/* The shares: enough for TASKS with the parts that are allowed, and no larger than their sums may be. */
+static void cut_shares(struct cvl_igemm_filter_plan *plan)
+{
+    const struct cvl_igemm *g = plan->igemm;
+    const int lanes = g->kern->lanes, columns = plan->cut.columns.taps;
+    const double filter = (double)g->desc->groups * g->in_channels * g->out_channels * g->taps;
+    const int parts = (int)cvl_igemm_max(1, cvl_igemm_min(TASKS, (int)(PARTS_FLOATS / filter)));
+    const bool scratch = !plan->direct || parts > 1;
+    int rows = ROWS_MOST, most = LANES_MOST;
+    plan->tap_rows = plan->cut.rows.taps;
+    for (;;) {
+        set_block(&plan->rows, 1, rows);
+        set_block(&plan->lanes, lanes, most);
+        plan->tap_blocks = cvl_igemm_divide(plan->cut.rows.taps, plan->tap_rows);
+        plan->shares = g->desc->groups * plan->rows.blocks * plan->lanes.blocks * plan->tap_blocks;
+        plan->sums_floats = (ptrdiff_t)plan->tap_rows * columns * plan->rows.block * plan->lanes.block;
+        const bool large = scratch && plan->sums_floats > SUMS_FLOATS, few = plan->shares * parts < TASKS;
+        if (!large && !few)
+            break;
+        if (most > 2 * lanes && plan->lanes.block >= plan->rows.block)
+            most = plan->lanes.block / 2;
+        else if (plan->rows.block > ROWS_LEAST && !plan->joined)
+            rows = cvl_igemm_max(ROWS_LEAST, cvl_igemm_divide(plan->rows.block, 2));
+        else if (most > 2 * lanes)
+            most = cvl_igemm_max(2 * lanes, plan->lanes.block / 2);
+        else if (large && plan->tap_rows > 1)
+            plan->tap_rows = cvl_igemm_divide(plan->tap_rows, 2);
+        else
+            break;
+    }
+    plan->parts = cvl_igemm_min(parts, cvl_igemm_divide(TASKS, cvl_igemm_max(1, plan->shares)));
+}
+
+static void measure(const struct cvl_igemm_filter_plan *plan, struct cvl_igemm_operand *o)
+{
+    const struct cvl_igemm_cut *cut = &plan->cut;
+    const ptrdiff_t rows = cvl_igemm_span(&o->rows, cut->block_rows, false).size;
+    const ptrdiff_t columns = cvl_igemm_span(&o->columns, cut->block_columns, false).size;
+    if (!o->packed)
+        return;
+    if (o->planes) {
+        o->band_column = 1;
+        o->band_row = columns;
+        o->band_image = rows * columns;
+        o->band_channel = (o->band_image * plan->block_images + 15) / 32 * 32 + 16;   /* off the multiples of a page */
+        o->floats = o->band_channel * o->width;
+    } else {
+        o->band_channel = 1;
+        o->band_column = o->width % 128 == 0 ? o->width + 16 : o->width;
+        o->band_row = o->band_column * columns;
+        o->band_image = o->band_row * rows;
+        o->floats = o->band_image * plan->block_images;
+    }
+}
+
+static void cut_positions(struct cvl_igemm_filter_plan *plan)
+{
+    struct cvl_igemm_cut *cut = &plan->cut;
+    const int knob = plan->igemm->variant.knob[CVL_IGEMM_PIXELS];
+    const double all = (double)cut->images * cut->rows.count * cut->columns.count;
+    int most = CHUNK_FLOATS / (plan->rows.block + 2 * plan->lanes.width);
+    most = cvl_igemm_max(POSITIONS_LEAST, cvl_igemm_min(most, POSITIONS_MOST));
+    if (plan->parts > 1)
+        most = (int)cvl_igemm_min(most, cvl_igemm_max(PART_POSITIONS, (int)(all / plan->parts) + 1));
+    for (most = knob ? knob : most;; most /= 2) {
+        cut->block_columns = cvl_igemm_divide(cut->columns.count,
+                                              cvl_igemm_divide(cut->columns.count, cvl_igemm_max(1, most)));
+        cut->block_rows = cvl_igemm_divide(cut->rows.count,
+                              cvl_igemm_divide(cut->rows.count, cvl_igemm_max(1, most / cut->block_columns)));
+        const bool whole = cut->block_rows == cut->rows.count && cut->block_columns == cut->columns.count;
+        plan->block_images = whole ? cvl_igemm_max(1, cvl_igemm_min(cut->images, most / cut->block_rows
+                                                                                 / cut->block_columns)) : 1;
+        measure(plan, &plan->rows);
+        measure(plan, &plan->lanes);
+        if (most <= 1 || plan->rows.floats + plan->lanes.floats <= CHUNK_FLOATS)
+            break;
+    }
+    cut->row_blocks = cvl_igemm_divide(cut->rows.count, cut->block_rows);
+    cut->column_blocks = cvl_igemm_divide(cut->columns.count, cut->block_columns);
+    plan->image_blocks = cvl_igemm_divide(cut->images, plan->block_images);
+    plan->chunks = cvl_igemm_max(1, plan->image_blocks * cut->row_blocks * cut->column_blocks);
+    plan->part_chunks = cvl_igemm_divide(plan->chunks, cvl_igemm_min(plan->chunks, plan->parts));
+    plan->parts = cvl_igemm_divide(plan->chunks, plan->part_chunks);
+}
+
+/* Vectors fill better with one operand's channels; else dw is written in the order of x's channels, unless transposing
+ * x takes more than transposing dy. */
+static bool lanes_from_y(const struct cvl_igemm *g)
+{
+    const int lanes = g->kern->lanes, c = g->in_channels, k = g->out_channels;
+    const double x_share = (double)c / (cvl_igemm_divide(c, lanes) * lanes);
+    const double y_share = (double)k / (cvl_igemm_divide(k, lanes) * lanes);
+    const int knob = g->variant.knob[CVL_IGEMM_LANES];
+    if (knob)
+        return knob == 2;
+    if (y_share > 1.1 * x_share || (g->desc->w_layout == CVL_RSCK && y_share > 0.9 * x_share))
+        return true;
+    return g->in.at[1] != 1 && g->out.at[1] != 1 && 2 * k <= c && y_share >= x_share && k * g->taps <= 1024;
+}
+
+static void choose_packing(struct cvl_igemm_filter_plan *plan)
+{
+    const struct cvl_igemm *g = plan->igemm;
+    const int knob = g->variant.knob[CVL_IGEMM_PACK], lanes = g->kern->lanes;
+    struct cvl_igemm_operand *rows = &plan->rows, *wide = &plan->lanes;
+    const bool collide = rows->channel == 1 ? rows->columns.step * rows->column % COLLIDE == 0 && rows->channels > 256
+                                            : rows->channel % COLLIDE == 0;
+    rows->planes = rows->channel != 1 && !plan->joined;
+    rows->packed = plan->joined || knob == 2 || (knob != 1 && collide);
+    wide->packed = wide->channel != 1 || wide->channels % lanes != 0 || knob == 2
+                || (knob != 1 && wide->columns.step * wide->column % COLLIDE == 0);
+}
+
+struct cvl_igemm_filter_plan cvl_igemm_filter_plan(const struct cvl_igemm *g)
+{
+    const cvl_conv_desc *d = g->desc;
+    struct cvl_igemm_filter_plan plan = { .igemm = g, .cut = {
+        .rows = cvl_igemm_axis(d, true, 0), .columns = cvl_igemm_axis(d, false, 0), .images = d->n,
+        .in_image = g->in.at[0], .in_row = g->in.at[2], .in_column = g->in.at[3],
+        .out_image = g->out.at[0], .out_row = g->out.at[2], .out_column = g->out.at[3],
+    } };
+    const bool swap = lanes_from_y(g);
+    struct cvl_igemm_cut *cut = &plan.cut;
+    cvl_igemm_merge(cut);
+    const struct cvl_igemm_operand x = { .is_x = true, .channels = g->in_channels, .image = cut->in_image,
+        .row = cut->in_row, .column = cut->in_column, .channel = g->in.at[1], .rows = cut->rows,
+        .columns = cut->columns };
+    const struct cvl_igemm_operand y = { .channels = g->out_channels, .image = cut->out_image, .row = cut->out_row,
+        .column = cut->out_column, .channel = g->out.at[1],
+        .rows = { .count = cut->rows.count, .taps = 1, .step = 1, .extent = cut->rows.count },
+        .columns = { .count = cut->columns.count, .taps = 1, .step = 1, .extent = cut->columns.count } };
+    plan.rows = swap ? x : y;
+    plan.lanes = swap ? y : x;
+    plan.joined = swap && g->in_channels < g->kern->rows_max[2] && cut->columns.taps > 1 && cut->columns.tap == 1
+               && cut->columns.step <= cut->columns.taps;
+    plan.direct = g->w.at[plan.lanes.is_x] == 1 && (!plan.joined || g->w.at[3] == g->in_channels * g->w.at[1]);
+    choose_packing(&plan);
+    cut_shares(&plan);
+    plan.vectors = cvl_tile_shape(g->kern, plan.joined ? plan.rows.block * cut->columns.taps : plan.rows.block,
+                                  cvl_igemm_divide(plan.lanes.block, g->kern->lanes),
+                                  cvl_igemm_max(1, cut->rows.count * cut->columns.count), NULL);
+    plan.height = g->kern->rows_max[plan.vectors];
+    plan.rows.width = plan.rows.block;
+    plan.lanes.width = plan.vectors * g->kern->lanes;
+    cut_positions(&plan);
+    plan.direct = plan.direct && plan.parts == 1;
+    return plan;
+}
