@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * depthwise: one filter per channel,
+ *     y[n,k,p,q] = act(sum over r,s of x[n, k/m, p*stride + r*dil - pad, ...] * w[k,r,s] + bias + residual),  K = C * m,
+ * and its gradients, by register-blocked sliding windows over the image where it lies. With so few products for each
+ * input the limit is how often a value is loaded: an input is loaded once for up to seven taps and a run of up to 14
+ * outputs in registers. (The window over direct loops is that of J. Zhang, F. Franchetti, T. M. Low, "High performance
+ * zero-memory overhead direct convolutions", 2018.)
+ *
+ * NHWC: channels along the lanes, runs of columns; NCHW: columns along the lanes, runs of rows. Dilation makes several
+ * images of every dil-th row or column, and BWD_DATA with a stride several of every stride-th (conv/axis.h), so that one
+ * kernel serves all. Long filters are cut into blocks of seven taps. Padding is never read: rows, columns and vectors
+ * that lie on it are skipped with their products, and at an edge in NCHW lanes are masked.
+ *
+ * Memory: NHWC packs the filter in panels of lanes (in workspace where it is not constant); BWD_FILTER sums in parts, at
+ * most 32 filters' worth. Otherwise none. Multiplications: those of the formula without padding.
+ * Where it loses: filters of more than some 15 x 15 taps, which an FFT multiplies faster; NCHW images narrower than a
+ * vector, whose lanes stay empty; NCHW with stride_w above 2, gathered lane by lane. */
+#include "conv/depthwise/depthwise.h"
+
+#include "base/dtype.h"
+#include "base/error.h"
+#include "conv/accuracy.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define DECLARE(level) \
+    extern const struct cvl_dw_kern cvl_dw_kern_##level; extern const struct cvl_dw_filter_kern cvl_dw_filter_kern_##level;
+CVL_ISA_LIST(DECLARE)
+#define ENTRY(level) &cvl_dw_kern_##level,
+#define FILTER_ENTRY(level) &cvl_dw_filter_kern_##level,
+static const struct cvl_dw_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
+static const struct cvl_dw_filter_kern *const filter_kerns[] = { CVL_ISA_LIST(FILTER_ENTRY) };
+
+/* ---- what is along the lanes ---- */
+
+static void choose_panels(struct cvl_dw *dw)
+{
+    const int lanes = dw->kern->lanes, in = dw->in_channels, out = dw->out_channels, groups = dw->desc->groups;
+    const int most = cvl_max(in, out);
+    if (most > lanes / 2) {
+        dw->mode = CVL_DW_ONE;
+        dw->panel_groups = 1;
+        dw->panels = groups * cvl_divide_up(out, lanes);
+        return;
+    }
+    dw->mode = most == 1 ? CVL_DW_CHANNELS : CVL_DW_SHARED;
+    dw->panel_groups = lanes / most;
+    dw->panels = cvl_divide_up(groups, dw->panel_groups);
+    for (int lane = 0; lane < dw->panel_groups * out; lane++)
+        dw->lookup[lane] = lane / out * in;
+}
+
+struct cvl_dw cvl_dw_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
+{
+    const bool backward = desc->pass == CVL_BWD_DATA;
+    const int c = desc->c / desc->groups, k = desc->k / desc->groups;
+    struct cvl_dw dw = {
+        .ctx = ctx, .desc = desc, .kern = kerns[ctx->isa], .filter_kern = filter_kerns[ctx->isa], .variant = *variant,
+        .channels_last = desc->x_layout == CVL_NHWC,
+        .out_channels = backward ? c : k, .in_channels = backward ? k : c,
+        .out = cvl_conv_strides(desc, backward ? CVL_X : CVL_Y), .in = cvl_conv_strides(desc, backward ? CVL_Y : CVL_X),
+        .w = cvl_conv_strides(desc, CVL_W),
+    };
+    dw.w_out = dw.w.at[backward];
+    dw.w_in = dw.w.at[!backward];
+    dw.w_group = k * dw.w.at[0];
+    choose_panels(&dw);
+    return dw;
+}
+
+struct cvl_dw_panel cvl_dw_panel_of(const struct cvl_dw *dw, int panel)
+{
+    const int lanes = dw->kern->lanes;
+    if (dw->mode == CVL_DW_ONE) {
+        const int each = cvl_divide_up(dw->out_channels, lanes), first = panel % each * lanes, group = panel / each;
+        return (struct cvl_dw_panel){ group * dw->out_channels + first, cvl_min(lanes, dw->out_channels - first), group, 1 };
+    }
+    const int group = panel * dw->panel_groups, groups = cvl_min(dw->panel_groups, dw->desc->groups - group);
+    return (struct cvl_dw_panel){ group * dw->out_channels, groups * dw->out_channels, group, groups };
+}
+
+struct cvl_dw_window cvl_dw_window_of(const struct cvl_dw *dw, const struct cvl_dw_panel *panel)
+{
+    return (struct cvl_dw_window){
+        .mode = dw->mode, .x_channel = dw->in.at[1], .channels = dw->in_channels, .lanes = panel->lanes,
+        .x_lanes = panel->groups * dw->in_channels, .lookup = dw->lookup,
+    };
+}
+
+/* ---- the contract ---- */
+
+/* k additions onto a sum of about sqrt(i)/3 are each off by up to 2^-25 of it. */
+double cvl_dw_tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant)
+{
+    const double k = cvl_conv_reduction(desc) + 1;
+    return 0x1p-24 * (2 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k);
+}
+
+double cvl_dw_estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
+{
+    static const double rate = 0.8;   /* of the peak, with full lanes in the first-level cache */
+    const struct cvl_dw dw = cvl_dw_of(ctx, desc, variant);
+    const double bytes = cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_Y);
+    const double memory = bytes / 2 / (bytes < (1 << 20) ? ctx->rates.copy_l2 : ctx->rates.copy_l3);
+    const int columns = cvl_conv_q(desc), lanes = dw.kern->lanes;
+    const double filled = dw.channels_last ? (double)desc->groups * dw.out_channels / (dw.panels * lanes)
+                                           : (double)columns / (cvl_divide_up(columns, lanes) * lanes);
+    return fmax(memory, cvl_conv_flops(desc) / (ctx->rates.f32_flops * rate * filled)) + 1e-6;
+}
+
+int cvl_dw_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
+{
+    variants[0] = (struct cvl_variant){ .knob = { 0 } };
+    return 1;
+}
+
+cvl_status cvl_dw_init(cvl_plan *plan)
+{
+    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
+    for (int i = 0; plan->algo->knobs[i]; i++)
+        if (plan->variant.knob[i] < 0 || plan->variant.knob[i] > 1 << 20)
+            return cvl_fail(CVL_ENOTFOUND, "%s is %d, expected 0 to %d", plan->algo->knobs[i], plan->variant.knob[i],
+                            1 << 20);
+    if (plan->desc.pass == CVL_BWD_FILTER) {
+        plan->workspace_bytes = cvl_dw_filter_workspace(&dw);
+    } else if (dw.channels_last && plan->desc.const_filter) {
+        plan->packed_bytes = cvl_dw_packed_floats(&dw) * sizeof(float);
+        plan->packed_required = true;
+        snprintf(plan->packed_format, sizeof plan->packed_format, "panels");
+    } else if (dw.channels_last) {
+        plan->workspace_bytes = cvl_dw_packed_floats(&dw) * sizeof(float);
+    }
+    return CVL_OK;
+}
+
+cvl_status cvl_dw_pack_plan(const cvl_plan *plan, const cvl_conv_args *args, void *packed)
+{
+    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
+    cvl_dw_pack(&dw, args->w, packed);
+    return CVL_OK;
+}
+
+cvl_status cvl_dw_run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
+{
+    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
+    return plan->desc.pass == CVL_BWD_FILTER ? cvl_dw_filter(&dw, args, workspace) : cvl_dw_data(&dw, args, workspace);
+}
+
+const char *cvl_dw_reject(const cvl_conv_desc *desc)
+{
+    if (!cvl_conv_is_f32(desc))
+        return cvl_reason("x, w and y must be f32, the problem has %s, %s and %s", cvl_dtype_name(desc->x_type),
+                          cvl_dtype_name(desc->w_type), cvl_dtype_name(desc->y_type));
+    if (desc->x_layout != desc->y_layout)
+        return cvl_reason("x and y must have the same layout");
+    if (desc->groups == 1)
+        return cvl_reason("groups is 1, expected 2 or more");
+    return NULL;
+}
+
+static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
+{
+    const char *reason = cvl_dw_reject(desc);
+    if (!reason && desc->c != desc->groups)
+        reason = cvl_reason("a group has %d channels, a depthwise one has 1: see grouped", desc->c / desc->groups);
+    return reason;
+}
+
+const struct cvl_algo cvl_algo_depthwise = {
+    .name = "depthwise", .revision = 1, .device = CVL_CPU, .knobs = { "rows", "panels" }, .reject = reject,
+    .variants = cvl_dw_variants, .estimate = cvl_dw_estimate, .tolerance = cvl_dw_tolerance, .init = cvl_dw_init,
+    .pack = cvl_dw_pack_plan, .run = cvl_dw_run,
+};
