@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * BWD_FILTER: the products of transformed tiles, and the inverse of their sums. */
+#include "conv/winograd/wino_filter.h"
+
+/* What the products of a point read, in runs of as many vectors as there are tiles: the panels of both sides, then its
+ * sums. Each call of a micro-kernel fetches one run of the point after it into the second-level cache. */
+struct point { const float *rows, *lanes, *sums; };
+
+static const float *run_of(const struct cvl_wino_filter *f, const struct cvl_wino_share *share,
+                           const struct point *point, int tiles, int run)
+{
+    const int lanes = f->gemm->lanes;
+    const int rows = cvl_wino_divide(share->rows, lanes), vectors = cvl_wino_divide(share->lanes, lanes);
+    if (run < rows)
+        return point->rows + run * f->rows.panel;
+    if (run < rows + vectors)
+        return point->lanes + (run - rows) * f->lanes.panel;
+    const ptrdiff_t at = (ptrdiff_t)(run - rows - vectors) * tiles * lanes;
+    return at < share->rows * f->s_row ? point->sums + at : NULL;
+}
+
+static struct point point_of(const struct cvl_wino_filter *f, const struct cvl_wino_product *product, int i)
+{
+    return (struct point){ product->rows + i * f->rows.wino.v_point, product->lanes + i * f->lanes.wino.v_point,
+                           product->sums + i * f->s_point };
+}
+
+/* All rows of a point by some vectors of lanes; returns how many runs of the next point it has fetched. */
+static int multiply_rows(const struct cvl_wino_filter *f, const struct cvl_wino_share *share, struct cvl_tile tile,
+                         const struct point *next, int run)
+{
+    const int lanes = f->gemm->lanes;
+    const float *a = tile.a;
+    for (int channel = 0; channel < share->rows; channel += tile.rows) {
+        const int left = cvl_wino_min(lanes - channel % lanes, share->rows - channel);
+        const float *fetch = run_of(f, share, next, tile.count[0], run++);
+        tile.rows = cvl_wino_divide(left, cvl_wino_divide(left, f->gemm->rows_max[tile.vectors]));
+        tile.a = a + channel / lanes * f->rows.panel + channel % lanes;
+        tile.b_next = fetch ? fetch - tile.b : 0;
+        f->gemm->tile[tile.vectors](&tile);
+        tile.out += tile.rows * f->s_row;
+        tile.add += tile.add ? tile.rows * f->s_row : 0;
+    }
+    return run;
+}
+
+void cvl_wino_filter_multiply(const struct cvl_wino_filter *f, const struct cvl_wino_share *share,
+                              const struct cvl_wino_product *product)
+{
+    const int lanes = f->gemm->lanes, vectors = cvl_wino_divide(share->lanes, lanes);
+    const int width = cvl_tile_shape(f->gemm, lanes, vectors, product->tiles, NULL);
+    for (int i = 0; i < f->points; i++) {
+        const struct point point = point_of(f, product, i), next = point_of(f, product, (i + 1) % f->points);
+        for (int vector = 0, run = 0, take; vector < vectors; vector += take) {
+            take = cvl_wino_min(width, vectors - vector);
+            while (!f->gemm->rows_max[take])
+                take--;
+            struct cvl_tile tile = {
+                .vectors = take, .last = lanes, .count = { product->tiles, 1, 1 }, .a = point.rows, .a_row = 1,
+                .a_step = { lanes }, .b = point.lanes + vector * f->lanes.panel, .b_vector = f->lanes.panel,
+                .b_step = { lanes }, .out = product->sums + i * f->s_point + vector * lanes,
+                .out_row = f->s_row, .out_lane = 1,
+            };
+            tile.add = product->first ? NULL : tile.out;
+            run = multiply_rows(f, share, tile, &next, run);
+        }
+    }
+}
+
+static int taps(const struct cvl_wino_filter *f)
+{
+    return f->desc->r * f->desc->s;
+}
+
+static ptrdiff_t strip_floats(const struct cvl_wino_filter *f)
+{
+    return (ptrdiff_t)f->desc->r * f->lanes.wino.columns.t * f->gemm->lanes;
+}
+
+ptrdiff_t cvl_wino_filter_scratch(const struct cvl_wino_filter *f)
+{
+    return strip_floats(f) + (ptrdiff_t)taps(f) * f->gemm->lanes * f->gemm->lanes;
+}
+
+/* A^T S A of one row channel and one vector of lanes, to (tap, .., lane) with tap_floats from one tap to the next. */
+static void invert(const struct cvl_wino_filter *f, const float *sums, float *strip, float *to, ptrdiff_t tap_floats)
+{
+    const struct cvl_wino_axis *rows = &f->lanes.wino.rows, *columns = &f->lanes.wino.columns;
+    const ptrdiff_t lanes = f->gemm->lanes;
+    const struct cvl_wino_lines down = {
+        .f = rows->f, .lines = columns->t, .from = sums, .from_line = f->s_point,
+        .from_point = columns->t * f->s_point, .to = strip, .to_line = lanes, .to_point = columns->t * lanes,
+    }, across = {
+        .f = columns->f, .lines = f->desc->r, .from = strip, .from_line = columns->t * lanes, .from_point = lanes,
+        .to = to, .to_line = f->desc->s * tap_floats, .to_point = tap_floats,
+    };
+    f->kern->output(&down);
+    f->kern->output(&across);
+}
+
+/* One block of channels of both sides, at most as many as a vector has lanes, from (tap, row, lane). */
+static void put(const struct cvl_wino_filter *f, const struct cvl_wino_share *block, const cvl_conv_args *args,
+                const float *sums)
+{
+    const int lanes = f->gemm->lanes;
+    const ptrdiff_t row = f->w.at[f->rows.is_x], lane = f->w.at[f->lanes.is_x];
+    const cvl_epilogue *epi = &f->desc->epi;
+    for (int tap = 0; tap < taps(f); tap++) {
+        const ptrdiff_t at = block->first_row * row + block->first_lane * lane + tap / f->desc->s * f->w.at[2]
+                           + tap % f->desc->s * f->w.at[3];
+        const struct cvl_tile tile = {
+            .rows = block->rows, .vectors = 1, .last = block->lanes, .out = (float *)args->w + at, .out_row = row,
+            .out_lane = lane, .add = args->residual ? (const float *)args->residual + at : NULL, .act = epi->act,
+            .lo = epi->lo, .hi = epi->hi,
+        };
+        f->gemm->finish(&tile, sums + (ptrdiff_t)tap * lanes * lanes, lanes);
+    }
+}
+
+void cvl_wino_filter_inverse(const struct cvl_wino_filter *f, const struct cvl_wino_share *share,
+                             const cvl_conv_args *args, const float *sums, float *scratch)
+{
+    const int lanes = f->gemm->lanes;
+    float *inverted = scratch + strip_floats(f);
+    for (int i = 0; i < share->rows; i += lanes)
+        for (int j = 0; j < share->lanes; j += lanes) {
+            const struct cvl_wino_share block = {
+                share->first_row + i, cvl_wino_min(lanes, share->rows - i),
+                share->first_lane + j, cvl_wino_min(lanes, share->lanes - j),
+            };
+            for (int row = 0; row < block.rows; row++)
+                invert(f, sums + (i + row) * f->s_row + j, scratch, inverted + row * lanes, (ptrdiff_t)lanes * lanes);
+            put(f, &block, args, inverted);
+        }
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * B^T x B of a run of tiles, one channel vector at a time: first along the columns of the whole strip of rows that the
+ * run sees, which tiles that overlap share, then along the rows of each tile. A strip is read where it lies if its
+ * channels lie side by side and it touches no border above or below; else it is copied, with zeros for the padding. */
+#include "conv/winograd/wino.h"
+
+/* One channel vector of a run: its strip has the rows of a tile, and its first row and column are at (row, column). */
+struct strip {
+    const struct cvl_wino       *wino;
+    const struct cvl_wino_input *input;
+    int                          row, column;       /* of the image; phases are added to them, and strides lie between */
+    int                          columns;
+    ptrdiff_t                    ahead;             /* from this strip to the next one in the image */
+    float                       *at;                /* (row, column, lane) */
+};
+
+/* Positions [*first, *last) of `count` from `origin` on that are inside of the image. */
+static void inside(const struct cvl_wino_axis *axis, int origin, int count, int *first, int *last)
+{
+    *first = origin >= 0 ? 0 : cvl_wino_min(count, cvl_wino_divide(-origin, axis->stride));
+    *last = origin >= axis->extent ? 0 : cvl_wino_min(count, cvl_wino_divide(axis->extent - origin, axis->stride));
+    *last = cvl_wino_max(*first, *last);
+}
+
+static const float *pixel(const struct strip *s, int row, int column, int channel)
+{
+    const struct cvl_strides *in = &s->wino->in;
+    return s->input->image + row * in->at[2] + column * in->at[3] + channel * in->at[1];
+}
+
+/* Channels [channel, channel + count) of a phase, to lanes from `lane` on. */
+static void copy_phase(const struct strip *s, int phase, int channel, int count, int lane)
+{
+    const struct cvl_wino *w = s->wino;
+    const ptrdiff_t lanes = w->lanes, row_floats = s->columns * lanes;
+    const int row = s->row + w->phase_row[phase], column = s->column + w->phase_column[phase];
+    int top, bottom, left, right;
+    inside(&w->rows, row, w->rows.span, &top, &bottom);
+    inside(&w->columns, column, s->columns, &left, &right);
+    for (int i = 0; i < w->rows.span; i++) {
+        float *to = s->at + i * row_floats + lane;
+        const bool out = i < top || i >= bottom;
+        if (out || left > 0)
+            w->gemm->zero(to, lanes, out ? s->columns : left, count);
+        if (out)
+            continue;
+        const struct cvl_copy copy = {
+            .to = to + left * lanes, .to_row = lanes, .rows = right - left, .lanes = count,
+            .from = pixel(s, row + i * w->rows.stride, column + left * w->columns.stride, channel),
+            .from_row = w->columns.stride * w->in.at[3], .from_lane = w->in.at[1],
+        };
+        if (right > left)
+            w->gemm->copy(&copy);
+        w->gemm->zero(to + right * lanes, lanes, s->columns - right, count);
+    }
+}
+
+static void copy_strip(const struct strip *s, int vector)
+{
+    const struct cvl_wino *w = s->wino;
+    const int lanes = w->lanes, all = w->phases * w->in_channels, first = vector * lanes;
+    const int filled = cvl_wino_min(lanes, all - first);
+    for (int lane = 0, count; lane < filled; lane += count) {
+        const int phase = (first + lane) / w->in_channels, channel = (first + lane) % w->in_channels;
+        count = cvl_wino_min(filled - lane, w->in_channels - channel);
+        copy_phase(s, phase, channel, count, lane);
+    }
+    if (filled < lanes)
+        w->gemm->zero(s->at + filled, lanes, w->rows.span * s->columns, lanes - filled);
+}
+
+/* Lines of the first pass: down each column of the strip. */
+static struct cvl_wino_lines down(const struct strip *s)
+{
+    const ptrdiff_t lanes = s->wino->lanes;
+    return (struct cvl_wino_lines){
+        .f = s->wino->rows.f, .lines = s->columns, .from = s->at, .from_line = lanes, .from_point = s->columns * lanes,
+        .to = s->at, .to_line = lanes, .to_point = s->columns * lanes,
+    };
+}
+
+/* Reads a whole vector of one phase where it lies; false where that cannot be. */
+static bool transform_in_place(const struct strip *s, int vector)
+{
+    const struct cvl_wino *w = s->wino;
+    const ptrdiff_t lanes = w->lanes;
+    const int phase = (int)(vector * lanes / w->in_channels), channel = (int)(vector * lanes % w->in_channels);
+    if (w->in.at[1] != 1 || channel + lanes > w->in_channels)
+        return false;
+    const int row = s->row + w->phase_row[phase], column = s->column + w->phase_column[phase];
+    int first, last;
+    inside(&w->rows, row, w->rows.span, &first, &last);
+    if (first > 0 || last < w->rows.span)
+        return false;
+    inside(&w->columns, column, s->columns, &first, &last);
+    struct cvl_wino_lines lines = down(s);
+    lines.lines = last - first;
+    lines.from = pixel(s, row, column + first * w->columns.stride, channel);
+    lines.from_line = w->columns.stride * w->in.at[3];
+    lines.from_point = w->rows.stride * w->in.at[2];
+    lines.from_ahead = s->ahead;
+    lines.to += first * lanes;
+    w->transform(&lines);
+    for (int i = 0; i < w->rows.t && last - first < s->columns; i++) {
+        float *to = s->at + i * s->columns * lanes;
+        w->gemm->zero(to, lanes, first, w->lanes);
+        w->gemm->zero(to + last * lanes, lanes, s->columns - last, w->lanes);
+    }
+    return true;
+}
+
+void cvl_wino_input(const struct cvl_wino *w, const struct cvl_wino_segment *segment,
+                    const struct cvl_wino_input *input)
+{
+    const ptrdiff_t lanes = w->lanes;
+    const struct strip s = {
+        .wino = w, .input = input, .row = segment->row * w->rows.m * w->rows.stride - w->rows.pad, .at = input->strip,
+        .column = segment->column * w->columns.m * w->columns.stride - w->columns.pad,
+        .columns = (segment->tiles - 1) * w->columns.m + w->columns.span,
+        .ahead = cvl_wino_ahead(w, segment, w->rows.m * w->rows.stride * w->in.at[2],
+                                w->columns.m * w->columns.stride * w->in.at[3]),
+    };
+    const struct cvl_wino_lines first = down(&s);
+    struct cvl_wino_lines second = {
+        .f = w->columns.f, .lines = w->rows.t, .from_line = s.columns * lanes, .from_point = lanes,
+        .to_line = w->columns.t * w->v_point, .to_point = w->v_point,
+    };
+    for (int vector = input->first; vector < input->last; vector++) {
+        if (!transform_in_place(&s, vector)) {
+            copy_strip(&s, vector);
+            w->transform(&first);
+        }
+        for (int tile = 0; tile < segment->tiles; tile++) {
+            second.from = s.at + tile * w->columns.m * lanes;
+            second.to = input->v + tile * w->v_tile + (vector - input->first) * lanes;
+            w->transform(&second);
+        }
+    }
+}
