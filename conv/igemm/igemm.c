@@ -54,7 +54,7 @@ struct cvl_igemm cvl_igemm_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, con
     g.w_out = g.w.at[backward];
     g.w_in = g.w.at[!backward];
     g.w_group = k * g.w.at[0];
-    g.panels = cvl_igemm_divide(g.out_channels, g.kern->lanes);
+    g.panels = cvl_divide_up(g.out_channels, g.kern->lanes);
     g.panel = (ptrdiff_t)g.taps * g.in_channels * g.kern->lanes + CVL_TILE_LANES;   /* off the multiples of a page */
     return g;
 }
@@ -78,13 +78,13 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
     if (desc->n == 0)
         return 0;
     if (desc->pass == CVL_BWD_FILTER) {
-        filled = fmax(filled, g.in_channels / (cvl_igemm_divide(g.in_channels, g.kern->lanes) * lanes));
+        filled = fmax(filled, g.in_channels / (cvl_divide_up(g.in_channels, g.kern->lanes) * lanes));
         steps = fmin(steps, 448);
         copied = bytes * 2;
     } else {
         const struct cvl_igemm_cut cut = cvl_igemm_cut(&g, !desc->const_filter);
         if (cut.lanes == CVL_IGEMM_COLUMNS)
-            filled = cut.columns.count / (cvl_igemm_divide(cut.columns.count, g.kern->lanes) * lanes)
+            filled = cut.columns.count / (cvl_divide_up(cut.columns.count, g.kern->lanes) * lanes)
                    * fmin(1, g.out_channels / 4.0);
         else if (g.out.at[1] != 1)
             steps /= 1 + 300 / (28 * steps);

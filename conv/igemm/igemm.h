@@ -5,29 +5,13 @@
 #define CONV_IGEMM_IGEMM_H
 
 #include "conv/algo.h"
-#include "conv/desc.h"
+#include "conv/axis.h"
 #include "gemm/tile.h"
 
 enum cvl_igemm_knob { CVL_IGEMM_LANES, CVL_IGEMM_PIXELS, CVL_IGEMM_CHUNK, CVL_IGEMM_PACK };
 
 /* What lies along the lanes of a tile: channels of what is written, or its pixels. 0 in a name: chosen by shape. */
 enum cvl_igemm_lanes { CVL_IGEMM_CHANNELS = 1, CVL_IGEMM_COLUMNS = 2 };
-
-/* One spatial axis of what is written, or one residue class of it: position t meets tap j at coordinate
- * first + t*step + j*tap of the image that is read, if that is inside of [0, extent). */
-struct cvl_igemm_axis {
-    int count, taps;
-    int first, step, tap, extent;
-    int out, out_step;           /* coordinate of position 0 in what is written, and from one position to the next */
-    int w, w_step;               /* the filter's row or column at tap 0, and from one tap to the next, maybe negative */
-};
-
-/* Residue classes: BWD_DATA with stride 2 has two for each axis, whose taps differ; FWD has one. */
-int cvl_igemm_classes(const cvl_conv_desc *desc, bool rows);
-struct cvl_igemm_axis cvl_igemm_axis(const cvl_conv_desc *desc, bool rows, int class);
-
-/* The taps [*first, *last) of position t that are inside. */
-void cvl_igemm_taps(const struct cvl_igemm_axis *axis, int t, int *first, int *last);
 
 /* Positions and taps of an axis in a band: position t (from the block's first) and tap j are at t*at_t + j*at_j. Either
  * neighbours share what they read, or (when that is smaller) every tap has its own run of positions. */
@@ -36,14 +20,14 @@ struct cvl_igemm_span {
     int  at_t, at_j;
     bool by_tap;
 };
-struct cvl_igemm_span cvl_igemm_span(const struct cvl_igemm_axis *axis, int count, bool by_tap);
+struct cvl_igemm_span cvl_igemm_span(const struct cvl_axis *axis, int count, bool by_tap);
 
 /* A block of an image that is read, with zeros where its columns are padding, for one chunk of channels. */
 struct cvl_igemm_band {
     const struct cvl_gemm_kern *kern;
     const float *image;                     /* of the first channel */
     ptrdiff_t    row, column, channel;      /* strides of the image */
-    struct cvl_igemm_axis  rows, columns;
+    struct cvl_axis        rows, columns;
     struct cvl_igemm_span  row_span, column_span;
     int          first_row, row_count, first_column, column_count;   /* positions */
     int          channels;
@@ -84,8 +68,14 @@ cvl_status cvl_igemm_data(const struct cvl_igemm *igemm, const cvl_conv_args *ar
 size_t     cvl_igemm_filter_workspace(const struct cvl_igemm *igemm);
 cvl_status cvl_igemm_filter(const struct cvl_igemm *igemm, const cvl_conv_args *args, void *workspace);
 
-static inline int cvl_igemm_min(int a, int b) { return a < b ? a : b; }
-static inline int cvl_igemm_max(int a, int b) { return a > b ? a : b; }
-static inline int cvl_igemm_divide(int a, int b) { return a / b + (a % b != 0); }   /* upwards */
+/* What the files of BWD_FILTER call these by. */
+#define cvl_igemm_axis   cvl_axis
+#define cvl_igemm_min    cvl_min
+#define cvl_igemm_max    cvl_max
+#define cvl_igemm_divide cvl_divide_up
+static inline struct cvl_axis cvl_axis(const cvl_conv_desc *desc, bool rows, int class)
+{
+    return cvl_axis_of(desc, rows, class);
+}
 
 #endif

@@ -3,13 +3,22 @@
  * image is copied once for all taps that see it. Rows outside of the image are left as they are: nobody reads them. */
 #include "conv/igemm/igemm.h"
 
+struct cvl_igemm_span cvl_igemm_span(const struct cvl_axis *axis, int count, bool by_tap)
+{
+    const int64_t shared = (int64_t)(count - 1) * axis->step + (int64_t)(axis->taps - 1) * axis->tap + 1;
+    const int64_t apart = (int64_t)count * axis->taps;
+    if (by_tap || axis->taps == 0 || apart < shared)
+        return (struct cvl_igemm_span){ (int)apart, 1, count, true };
+    return (struct cvl_igemm_span){ (int)shared, axis->step, axis->tap, false };
+}
+
 /* A run of `count` columns of the band from `to` on, which read the image at first, first + step, ... */
 static void fill_run(const struct cvl_igemm_band *b, int row, float *to, int first, int step, int count)
 {
     const int extent = b->columns.extent;
-    const int left = cvl_igemm_min(count, first < 0 ? (-first + step - 1) / step : 0);
-    const int inside = first >= extent ? 0 : cvl_igemm_min(count, (extent - first + step - 1) / step);
-    const int right = cvl_igemm_max(inside, left);
+    const int left = cvl_min(count, first < 0 ? (-first + step - 1) / step : 0);
+    const int inside = first >= extent ? 0 : cvl_min(count, (extent - first + step - 1) / step);
+    const int right = cvl_max(inside, left);
     const float *from = b->image + row * b->row + (first + (ptrdiff_t)left * step) * b->column;
     struct cvl_copy copy = { .to = to + left * b->to_column, .from = from };
     if (b->planes) {
@@ -35,7 +44,7 @@ static void fill_run(const struct cvl_igemm_band *b, int row, float *to, int fir
 
 static void fill_row(const struct cvl_igemm_band *b, int row, float *to)
 {
-    const struct cvl_igemm_axis *axis = &b->columns;
+    const struct cvl_axis *axis = &b->columns;
     const int first = axis->first + b->first_column * axis->step;
     if (!b->column_span.by_tap) {
         fill_run(b, row, to, first, 1, b->column_span.size);
@@ -48,7 +57,7 @@ static void fill_row(const struct cvl_igemm_band *b, int row, float *to)
 
 void cvl_igemm_fill(const struct cvl_igemm_band *b)
 {
-    const struct cvl_igemm_axis *axis = &b->rows;
+    const struct cvl_axis *axis = &b->rows;
     const int first = axis->first + b->first_row * axis->step;
     for (int i = 0; i < b->row_span.size; i++) {
         const int row = b->row_span.by_tap ? first + i % b->row_count * axis->step + i / b->row_count * axis->tap

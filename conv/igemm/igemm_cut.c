@@ -22,7 +22,7 @@ static bool follows(int count, ptrdiff_t in_outer, ptrdiff_t out_outer, ptrdiff_
     return in_outer == count * in_inner && out_outer == count * out_inner;
 }
 
-static bool is_whole(const struct cvl_igemm_axis *axis)
+static bool is_whole(const struct cvl_axis *axis)
 {
     return axis->taps == 1 && axis->step == 1 && axis->first == 0 && axis->count == axis->extent;
 }
@@ -69,7 +69,7 @@ static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct
 {
     const int lanes = g->kern->lanes;
     const double k = (double)g->taps / cut->row_classes / cut->column_classes * g->in_channels;
-    const int vectors = cvl_igemm_divide(cut->columns.count, lanes);
+    const int vectors = cvl_divide_up(cut->columns.count, lanes);
     const double waste = (double)vectors * lanes / cut->columns.count;
     const bool rows_apart = cut->columns.step > 1 && cut->columns.taps > 1;
     const double copy = g->in_channels * (g->in.at[1] == 1 ? 5.0 : 2.5) * (rows_apart ? cut->columns.taps : 1);
@@ -82,7 +82,7 @@ static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct
 /* No column of padding, and rows of a tile that do not fall on the same lines of the cache. */
 static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
-    const struct cvl_igemm_axis *a = &cut->columns;
+    const struct cvl_axis *a = &cut->columns;
     if (cut->lanes == CVL_IGEMM_COLUMNS)
         return vectors_can_stay(g, cut);
     if (a->taps == 0 || cut->rows.taps == 0)
@@ -120,50 +120,50 @@ static void measure_band(const struct cvl_igemm *g, struct cvl_igemm_cut *cut)
 
 static int even(int total, int part)
 {
-    return cvl_igemm_divide(total, cvl_igemm_divide(total, part));
+    return cvl_divide_up(total, cvl_divide_up(total, part));
 }
 
 static void cut_block(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, int target)
 {
     const int reduction = g->variant.knob[CVL_IGEMM_CHUNK] ? g->variant.knob[CVL_IGEMM_CHUNK] : REDUCTION;
     const int unit = cut->lanes == CVL_IGEMM_CHANNELS ? g->kern->rows_max[2] : 3 * g->kern->lanes;
-    const int taps = cvl_igemm_max(1, cut->rows.taps * cut->columns.taps);
+    const int taps = cvl_max(1, cut->rows.taps * cut->columns.taps);
     cut->block_columns = cut->columns.count;
     if (cut->columns.count > target + target / 2)
-        cut->block_columns = cvl_igemm_divide(even(cut->columns.count, target), unit) * unit;
-    cut->block_rows = even(cut->rows.count, cvl_igemm_max(1, target / cut->block_columns));
-    cut->chunk = even(g->in_channels, cvl_igemm_max(1, reduction / taps));
+        cut->block_columns = cvl_divide_up(even(cut->columns.count, target), unit) * unit;
+    cut->block_rows = even(cut->rows.count, cvl_max(1, target / cut->block_columns));
+    cut->chunk = even(g->in_channels, cvl_max(1, reduction / taps));
     if (cut->chunk < g->in_channels)
-        cut->chunk = cvl_igemm_min(g->in_channels, (cut->chunk + 15) / 16 * 16);
+        cut->chunk = cvl_min(g->in_channels, (cut->chunk + 15) / 16 * 16);
     for (measure_band(g, cut); cut->band_floats > BAND_FLOATS; measure_band(g, cut)) {
         if (cut->block_rows > 1)
             cut->block_rows = even(cut->rows.count, cut->block_rows / 2);
         else if (cut->chunk > 64)
             cut->chunk = even(g->in_channels, cut->chunk / 2);
         else if (cut->block_columns > unit)
-            cut->block_columns = cvl_igemm_divide(cut->block_columns / 2, unit) * unit;
+            cut->block_columns = cvl_divide_up(cut->block_columns / 2, unit) * unit;
         else if (cut->chunk > 1)
             cut->chunk = even(g->in_channels, cut->chunk / 2);
         else
             break;
     }
-    cut->row_blocks = cvl_igemm_divide(cut->rows.count, cut->block_rows);
-    cut->column_blocks = cvl_igemm_divide(cut->columns.count, cut->block_columns);
-    cut->chunks = cvl_igemm_divide(g->in_channels, cut->chunk);
+    cut->row_blocks = cvl_divide_up(cut->rows.count, cut->block_rows);
+    cut->column_blocks = cvl_divide_up(cut->columns.count, cut->block_columns);
+    cut->chunks = cvl_divide_up(g->in_channels, cut->chunk);
 }
 
 static double task_count(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     return (double)cut->images * cut->row_blocks * cut->column_blocks * g->desc->groups
-         * cvl_igemm_divide(g->panels, cut->out_panels);
+         * cvl_divide_up(g->panels, cut->out_panels);
 }
 
 /* More tasks from fewer channels each. The band is filled once more for each of them, which costs about 3/16 of a
  * multiplication with one panel and one tap. */
 static void split_panels(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, int tasks)
 {
-    const int taps = cvl_igemm_max(1, cut->rows.taps * cut->columns.taps);
-    const int least = cut->in_place ? 4 : cvl_igemm_max(4, 16 / taps);
+    const int taps = cvl_max(1, cut->rows.taps * cut->columns.taps);
+    const int least = cut->in_place ? 4 : cvl_max(4, 16 / taps);
     const double flops = 2.0 * cut->block_rows * cut->block_columns * taps * g->in_channels * g->kern->lanes;
     cut->out_panels = g->panels;
     while (cut->out_panels >= 2 * least && task_count(g, cut) < tasks && flops * cut->out_panels > 2 * TASK_FLOPS)
@@ -186,19 +186,19 @@ static void cut_tasks(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, bool
     if (raw) {
         const double positions = (double)cut->block_rows * cut->block_columns;
         const int64_t room = BAND_FLOATS / ((int64_t)g->taps * cut->chunk * lanes);
-        cut->out_panels = cvl_igemm_max(1, cvl_igemm_min(cut->out_panels, (int)room));
-        cut->tasks_blocks = cvl_igemm_max(1, cvl_igemm_min(cut->blocks, (int)(RAW_POSITIONS / positions)));
+        cut->out_panels = cvl_max(1, cvl_min(cut->out_panels, (int)room));
+        cut->tasks_blocks = cvl_max(1, cvl_min(cut->blocks, (int)(RAW_POSITIONS / positions)));
         cut->raw_floats = (ptrdiff_t)g->taps * cut->chunk * lanes * cut->out_panels;
     }
-    cut->out_blocks = cvl_igemm_divide(g->panels, cut->out_panels);
-    cut->spread = cvl_igemm_divide(cut->blocks, cut->tasks_blocks);
+    cut->out_blocks = cvl_divide_up(g->panels, cut->out_panels);
+    cut->spread = cvl_divide_up(cut->blocks, cut->tasks_blocks);
 }
 
 struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, bool raw)
 {
     struct cvl_igemm_cut cut = {
         .rows = cvl_igemm_union(g->desc, true), .columns = cvl_igemm_union(g->desc, false),
-        .row_classes = cvl_igemm_classes(g->desc, true), .column_classes = cvl_igemm_classes(g->desc, false),
+        .row_classes = cvl_axis_classes(g->desc, true), .column_classes = cvl_axis_classes(g->desc, false),
         .images = g->desc->n, .in_image = g->in.at[0], .in_row = g->in.at[2], .in_column = g->in.at[3],
         .out_image = g->out.at[0],
     };

@@ -6,7 +6,7 @@
 #include "conv/igemm/igemm.h"
 
 struct cvl_igemm_cut {
-    struct cvl_igemm_axis rows, columns;         /* of one image; merged where the image allows it */
+    struct cvl_axis rows, columns;         /* of one image; merged where the image allows it */
     int       row_classes, column_classes;       /* if several, rows and columns span what all of them see */
     int       images;
     ptrdiff_t in_image, in_row, in_column;       /* per element of the image that is read */
@@ -31,14 +31,14 @@ struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *igemm, bool raw);
 
 /* igemm_classes.c: one pair of residue classes, relative to the cut. */
 struct cvl_igemm_class {
-    struct cvl_igemm_axis rows, columns;
+    struct cvl_axis rows, columns;
     int       row, column;                       /* from where the cut's position reads to where the class's does */
     int       tap_rows, tap_columns;             /* in taps of the cut */
     ptrdiff_t out_first;
 };
 
 /* What all classes of an axis see; the axis itself if there is one class. */
-struct cvl_igemm_axis cvl_igemm_union(const cvl_conv_desc *desc, bool rows);
+struct cvl_axis cvl_igemm_union(const cvl_conv_desc *desc, bool rows);
 struct cvl_igemm_class cvl_igemm_class(const struct cvl_igemm *igemm, const struct cvl_igemm_cut *cut, int row,
                                        int column);
 void cvl_igemm_clear(float *to, ptrdiff_t pitch, int runs, int length);

@@ -43,12 +43,12 @@ static struct cvl_tile start(const struct block *block, const struct cvl_igemm_c
     const struct job *job = block->job;
     const struct cvl_igemm *g = job->igemm;
     const struct cvl_igemm_cut *cut = &job->cut;
-    const struct cvl_igemm_axis *rows = &class->rows, *columns = &class->columns;
+    const struct cvl_axis *rows = &class->rows, *columns = &class->columns;
     const bool first = block->channel == 0, last = block->channel + block->channels == g->in_channels;
     const ptrdiff_t tap_row = class->tap_rows * block->a_tap_row, tap_column = class->tap_columns * block->a_tap_column;
     const cvl_epilogue *epi = &g->desc->epi;
     int tap, end;
-    cvl_igemm_taps(rows, block->first_row + row, &tap, &end);
+    cvl_axis_taps(rows, block->first_row + row, &tap, &end);
     const ptrdiff_t step_r = rows->w_step * (ptrdiff_t)g->desc->s * block->b_tap;
     const ptrdiff_t step_s = columns->w_step * block->b_tap;
     const ptrdiff_t at = class->out_first + block->image * cut->out_image + (block->first_row + row) * cut->out_row
@@ -83,7 +83,7 @@ static void shift_channel(struct cvl_tile *tile, const struct block *block, int 
 static int steps_of(const struct block *block)
 {
     const struct cvl_igemm_cut *cut = &block->job->cut;
-    return cvl_igemm_max(1, block->job->igemm->taps / (cut->row_classes * cut->column_classes)) * block->channels;
+    return cvl_max(1, block->job->igemm->taps / (cut->row_classes * cut->column_classes)) * block->channels;
 }
 
 static int narrow(const struct cvl_gemm_kern *kern, int vectors)
@@ -120,7 +120,7 @@ static ptrdiff_t fetch_ahead(const struct block *block, const struct cvl_tile *t
 static void multiply_row(const struct block *block, struct cvl_tile tile, int columns, struct panels *panels)
 {
     const struct cvl_gemm_kern *kern = block->job->igemm->kern;
-    const int tiles = cvl_igemm_divide(columns, kern->rows_max[tile.vectors]);
+    const int tiles = cvl_divide_up(columns, kern->rows_max[tile.vectors]);
     const int low = columns / tiles, higher = columns % tiles;
     cvl_tile_join(&tile);
     for (int i = 0; i < tiles; i++) {
@@ -145,12 +145,12 @@ static ptrdiff_t next_panels(const struct block *block, int panel, int count)
 
 static int rows_of(const struct block *block, const struct cvl_igemm_class *class)
 {
-    return cvl_igemm_min(block->rows, class->rows.count - block->first_row);
+    return cvl_min(block->rows, class->rows.count - block->first_row);
 }
 
 static int columns_of(const struct block *block, const struct cvl_igemm_class *class)
 {
-    return cvl_igemm_min(block->columns, class->columns.count - block->first_column);
+    return cvl_min(block->columns, class->columns.count - block->first_column);
 }
 
 static struct cvl_tile start_panels(const struct block *block, const struct cvl_igemm_class *class, int row,
@@ -160,7 +160,7 @@ static struct cvl_tile start_panels(const struct block *block, const struct cvl_
     const int lanes = g->kern->lanes, channel = (block->first_panel + panels->first) * lanes;
     struct cvl_tile tile = start(block, class, row, 0);
     tile.vectors = panels->count;
-    tile.last = cvl_igemm_min(g->out_channels - channel, panels->count * lanes) - (panels->count - 1) * lanes;
+    tile.last = cvl_min(g->out_channels - channel, panels->count * lanes) - (panels->count - 1) * lanes;
     tile.a_row = block->a_column;
     tile.b += panels->first * block->b_panel;
     tile.b_vector = block->b_panel;
@@ -185,7 +185,7 @@ static void multiply_staged_row(const struct block *block, int row_class, int ro
         struct cvl_tile tile = start_panels(block, &class, row, panels);
         if (i == 0)
             whole = tile;
-        whole.rows += cvl_igemm_max(0, columns);
+        whole.rows += cvl_max(0, columns);
         tile.out = block->stage + i * pixel;
         tile.out_row = cut->column_classes * pixel;
         tile.out_lane = 1;
@@ -215,9 +215,9 @@ static void clear(const struct block *block, const struct cvl_igemm_class *class
     const struct cvl_igemm_cut *cut = &job->cut;
     const int step = all_columns ? cut->column_classes : 1, lanes = g->kern->lanes;
     const int channel = (block->first_panel + panel) * lanes;
-    const int channels = cvl_igemm_min(panels * lanes, g->out_channels - channel);
+    const int channels = cvl_min(panels * lanes, g->out_channels - channel);
     const int most = all_columns ? g->desc->w - block->first_column * step : columns_of(block, class);
-    const int columns = cvl_igemm_min(block->columns * step, most);
+    const int columns = cvl_min(block->columns * step, most);
     if (block->channel != 0 || columns <= 0)
         return;
     for (int row = 0; row < rows_of(block, class); row++) {
@@ -271,7 +271,7 @@ static void multiply_channels(const struct block *block)
     const int widest = cvl_tile_shape(g->kern, block->columns, block->panels, steps_of(block), &cycles);
     struct panels panels = { .count = 0 };
     for (; panels.first < block->panels; panels.first += panels.count) {
-        panels.count = narrow(g->kern, cvl_igemm_min(widest, block->panels - panels.first));
+        panels.count = narrow(g->kern, cvl_min(widest, block->panels - panels.first));
         panels.next = next_panels(block, panels.first, panels.count);
         for (int i = 0; i < cut->row_classes; i++)
             for (int j = 0; j < cut->column_classes; j++) {
@@ -315,8 +315,8 @@ static void multiply_vectors(const struct block *block, struct cvl_tile at)
     at.bias_row = 1;
     for (int panel = 0; panel < block->panels; panel++) {
         const int channel = (block->first_panel + panel) * lanes;
-        const int channels = cvl_igemm_min(lanes, g->out_channels - channel);
-        const int tiles = cvl_igemm_divide(channels, g->kern->rows_max[at.vectors]);
+        const int channels = cvl_min(lanes, g->out_channels - channel);
+        const int tiles = cvl_divide_up(channels, g->kern->rows_max[at.vectors]);
         const int low = channels / tiles, higher = channels % tiles;
         struct cvl_tile tile = at;
         if (panel > 0)
@@ -339,16 +339,16 @@ static void multiply_columns(const struct block *block, const struct cvl_igemm_c
 {
     const struct cvl_igemm *g = block->job->igemm;
     const int columns = columns_of(block, class);
-    const int lanes = g->kern->lanes, vectors = columns > 0 ? cvl_igemm_divide(columns, lanes) : 0;
+    const int lanes = g->kern->lanes, vectors = columns > 0 ? cvl_divide_up(columns, lanes) : 0;
     double cycles;
-    const int widest = cvl_tile_shape(g->kern, cvl_igemm_min(lanes, g->out_channels), vectors, steps_of(block),
+    const int widest = cvl_tile_shape(g->kern, cvl_min(lanes, g->out_channels), vectors, steps_of(block),
                                       &cycles);
     for (int row = 0; row < rows_of(block, class); row++)
         for (int vector = 0, take; vector < vectors; vector += take) {
-            take = narrow(g->kern, cvl_igemm_min(widest, vectors - vector));
+            take = narrow(g->kern, cvl_min(widest, vectors - vector));
             struct cvl_tile tile = start(block, class, row, vector * lanes);
             tile.vectors = take;
-            tile.last = cvl_igemm_min(columns - vector * lanes, take * lanes) - (take - 1) * lanes;
+            tile.last = cvl_min(columns - vector * lanes, take * lanes) - (take - 1) * lanes;
             tile.b_next = take * lanes;
             tile.b_next_vector = lanes;
             multiply_vectors(block, tile);
@@ -451,10 +451,10 @@ static void locate(struct block *block, int number)
 {
     const struct cvl_igemm_cut *cut = &block->job->cut;
     block->first_column = number % cut->column_blocks * cut->block_columns;
-    block->columns = cvl_igemm_min(cut->block_columns, cut->columns.count - block->first_column);
+    block->columns = cvl_min(cut->block_columns, cut->columns.count - block->first_column);
     number /= cut->column_blocks;
     block->first_row = number % cut->row_blocks * cut->block_rows;
-    block->rows = cvl_igemm_min(cut->block_rows, cut->rows.count - block->first_row);
+    block->rows = cvl_min(cut->block_rows, cut->rows.count - block->first_row);
     block->image = number / cut->row_blocks;
 }
 
@@ -467,14 +467,14 @@ static void data_task(int task, int slot, void *arg)
     struct ahead ahead[2];
     struct block block = { .job = job, .ahead = ahead, .stage = room + (cut->raw_floats + 15) / 16 * 16 };
     block.first_panel = task % cut->out_blocks * cut->out_panels;
-    block.panels = cvl_igemm_min(cut->out_panels, g->panels - block.first_panel);
+    block.panels = cvl_min(cut->out_panels, g->panels - block.first_panel);
     task /= cut->out_blocks;
     const int first = task % cut->spread * cut->tasks_blocks;
-    const int last = cvl_igemm_min(cut->blocks, first + cut->tasks_blocks);
+    const int last = cvl_min(cut->blocks, first + cut->tasks_blocks);
     block.group = task / cut->spread;
     for (int chunk = 0; chunk < cut->chunks; chunk++) {
         block.channel = chunk * cut->chunk;
-        block.channels = cvl_igemm_min(cut->chunk, g->in_channels - block.channel);
+        block.channels = cvl_min(cut->chunk, g->in_channels - block.channel);
         prepare_filter(&block, room);
         for (int number = first; number < last; number++) {
             locate(&block, number);

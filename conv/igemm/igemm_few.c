@@ -35,7 +35,7 @@ const struct cvl_few_kern *cvl_few_kern(enum cvl_isa isa)
 struct few {
     const struct cvl_igemm    *igemm;
     const struct cvl_few_kern *kern;
-    struct cvl_igemm_axis      side[CVL_FEW_SIDES];
+    struct cvl_axis            side[CVL_FEW_SIDES];
     int       sides, first, offsets;             /* columns of dy, relative to the position: first, ... */
     int       lead;                              /* columns before the band, so that copies of whole rows are aligned */
     int       top, ring;                         /* rows of dy, relative to the position of class 0: top, ... */
@@ -47,26 +47,26 @@ struct few {
     float    *dx, *bands;
 };
 
-static void bound_axis(const struct cvl_igemm_axis *axis, int *first, int *last)
+static void bound_axis(const struct cvl_axis *axis, int *first, int *last)
 {
     if (axis->taps == 0)
         return;
-    *first = cvl_igemm_min(*first, axis->first);
-    *last = cvl_igemm_max(*last, axis->first + (axis->taps - 1) * axis->tap);
+    *first = cvl_min(*first, axis->first);
+    *last = cvl_max(*last, axis->first + (axis->taps - 1) * axis->tap);
 }
 
 /* Independent of the image's size, as packed filters must be. */
 static struct few window(const struct cvl_igemm *g)
 {
     const cvl_conv_desc *d = g->desc;
-    struct few f = { .igemm = g, .kern = cvl_few_kern(g->ctx->isa), .sides = cvl_igemm_min(d->stride_w, d->w) };
+    struct few f = { .igemm = g, .kern = cvl_few_kern(g->ctx->isa), .sides = cvl_min(d->stride_w, d->w) };
     int top = 1 << 30, bottom = -(1 << 30), left = top, right = bottom;
-    for (int i = 0; i < cvl_igemm_classes(d, true); i++) {
-        const struct cvl_igemm_axis axis = cvl_igemm_axis(d, true, i);
+    for (int i = 0; i < cvl_axis_classes(d, true); i++) {
+        const struct cvl_axis axis = cvl_axis_of(d, true, i);
         bound_axis(&axis, &top, &bottom);
     }
     for (int i = 0; i < f.sides; i++) {
-        f.side[i] = cvl_igemm_axis(d, false, i);
+        f.side[i] = cvl_axis_of(d, false, i);
         bound_axis(&f.side[i], &left, &right);
     }
     f.top = top;
@@ -92,22 +92,22 @@ static struct few cut(const struct cvl_igemm *g)
     struct few f = window(g);
     const cvl_conv_desc *d = g->desc;
     const int lanes = g->kern->lanes;
-    f.row_count = cvl_igemm_divide(d->h, d->stride_h);
-    f.column_count = cvl_igemm_divide(d->w, d->stride_w);
+    f.row_count = cvl_divide_up(d->h, d->stride_h);
+    f.column_count = cvl_divide_up(d->w, d->stride_w);
     f.columns = f.column_count;
     for (int blocks = 1;; blocks++) {
-        f.columns = cvl_igemm_divide(cvl_igemm_divide(f.column_count, blocks), lanes) * lanes;
+        f.columns = cvl_divide_up(cvl_divide_up(f.column_count, blocks), lanes) * lanes;
         f.band_step = (f.lead + f.columns + f.offsets + ALIGN - 1) / ALIGN * ALIGN;
         f.band_step += f.band_step / ALIGN % 2 == 0 ? ALIGN : 0;    /* planes spread over the sets of the cache */
         f.band_row = f.band_step * d->k;
         if (f.columns == lanes || f.band_row * f.ring <= BAND_FLOATS)
             break;
     }
-    f.column_blocks = cvl_igemm_divide(f.column_count, f.columns);
+    f.column_blocks = cvl_divide_up(f.column_count, f.columns);
     f.slot_floats = f.band_row * f.ring + lanes * CVL_FEW_VECTORS;
-    const int parts = cvl_igemm_divide(TASKS, cvl_igemm_max(1, d->n) * f.column_blocks);
-    f.rows = cvl_igemm_max(cvl_igemm_min(ROWS_LEAST, f.row_count), cvl_igemm_divide(f.row_count, parts));
-    f.row_blocks = cvl_igemm_divide(f.row_count, f.rows);
+    const int parts = cvl_divide_up(TASKS, cvl_max(1, d->n) * f.column_blocks);
+    f.rows = cvl_max(cvl_min(ROWS_LEAST, f.row_count), cvl_divide_up(f.row_count, parts));
+    f.row_blocks = cvl_divide_up(f.row_count, f.rows);
     return f;
 }
 
@@ -144,12 +144,12 @@ struct rows {
 
 static int left_inside(const struct few *f, const struct rows *rows)
 {
-    return cvl_igemm_max(0, rows->position + f->first);
+    return cvl_max(0, rows->position + f->first);
 }
 
 static int right_inside(const struct few *f, const struct rows *rows)
 {
-    return cvl_igemm_min(cvl_conv_q(f->igemm->desc), rows->position + f->first + rows->columns + f->offsets - 1);
+    return cvl_min(cvl_conv_q(f->igemm->desc), rows->position + f->first + rows->columns + f->offsets - 1);
 }
 
 static float *ring_row(const struct rows *rows, int p)
@@ -175,11 +175,11 @@ static void fill_row(const struct rows *rows, int p)
 static void fill_to(struct rows *rows, int t)
 {
     const struct few *f = rows->few;
-    const int last = cvl_igemm_min(cvl_conv_p(f->igemm->desc), t + f->top + f->ring);
+    const int last = cvl_min(cvl_conv_p(f->igemm->desc), t + f->top + f->ring);
     cvl_phase("pack");
-    for (int p = cvl_igemm_max(0, cvl_igemm_max(rows->filled, t + f->top)); p < last; p++)
+    for (int p = cvl_max(0, cvl_max(rows->filled, t + f->top)); p < last; p++)
         fill_row(rows, p);
-    rows->filled = cvl_igemm_max(rows->filled, last);
+    rows->filled = cvl_max(rows->filled, last);
     cvl_phase("multiply");
 }
 
@@ -195,7 +195,7 @@ static void plan_fetch(const struct rows *rows, struct cvl_few_tile *tile)
         return;
     const bool planes = g->in.at[3] == 1;
     tile->fetch_step = planes ? g->in.at[1] : g->in.at[3];
-    tile->fetch_lines = cvl_igemm_divide(planes ? right - left : g->in_channels, 16);
+    tile->fetch_lines = cvl_divide_up(planes ? right - left : g->in_channels, 16);
     tile->fetch = rows->image + p * g->in.at[2] + left * g->in.at[3];
 }
 
@@ -220,11 +220,11 @@ static void multiply_row(const struct rows *rows, int class, int t)
     const struct few *f = rows->few;
     const struct cvl_igemm *g = f->igemm;
     const cvl_conv_desc *d = g->desc;
-    const int lanes = g->kern->lanes, vectors = cvl_igemm_divide(rows->columns, lanes);
-    const int tiles = cvl_igemm_divide(vectors, f->kern->vectors_max[f->sides][d->c]);
-    const struct cvl_igemm_axis axis = cvl_igemm_axis(d, true, class);
+    const int lanes = g->kern->lanes, vectors = cvl_divide_up(rows->columns, lanes);
+    const int tiles = cvl_divide_up(vectors, f->kern->vectors_max[f->sides][d->c]);
+    const struct cvl_axis axis = cvl_axis_of(d, true, class);
     int first, last;
-    cvl_igemm_taps(&axis, t, &first, &last);
+    cvl_axis_taps(&axis, t, &first, &last);
     struct cvl_few_tile tile = start(f);
     const int r = axis.w + first * axis.w_step, p = axis.first + t + first * axis.tap;
     tile.taps = last - first;
@@ -237,7 +237,7 @@ static void multiply_row(const struct rows *rows, int class, int t)
     at += (ptrdiff_t)position * f->sides * g->out.at[3];
     tile.band = rows->band + f->lead;
     plan_fetch(rows, &tile);
-    const int parts = f->offsets * cvl_igemm_divide(d->k, CVL_FEW_CHUNK);
+    const int parts = f->offsets * cvl_divide_up(d->k, CVL_FEW_CHUNK);
     tile.fetch_first = class * tiles * tile.taps * parts;
     for (int i = 0; i < tiles; i++) {
         tile.vectors = vectors / tiles + (i < vectors % tiles);
@@ -258,17 +258,17 @@ static void few_task(int task, int slot, void *arg)
     const struct cvl_igemm *g = f->igemm;
     struct rows rows = { .few = f, .band = f->bands + slot * f->slot_floats };
     rows.position = task % f->column_blocks * f->columns;
-    rows.columns = cvl_igemm_min(f->columns, f->column_count - rows.position);
+    rows.columns = cvl_min(f->columns, f->column_count - rows.position);
     task /= f->column_blocks;
     rows.first_row = task % f->row_blocks * f->rows;
     rows.image_number = task / f->row_blocks;
     rows.image = f->dy + rows.image_number * g->in.at[0];
     rows.filled = rows.first_row + f->top;
     memset(rows.band, 0, (size_t)f->slot_floats * sizeof *rows.band);
-    const int end = cvl_igemm_min(f->row_count, rows.first_row + f->rows);
+    const int end = cvl_min(f->row_count, rows.first_row + f->rows);
     for (int t = rows.first_row; t < end; t++) {
         fill_to(&rows, t);
-        for (int class = 0; class < cvl_igemm_classes(g->desc, true); class++)
+        for (int class = 0; class < cvl_axis_classes(g->desc, true); class++)
             if (class + (int64_t)t * g->desc->stride_h < g->desc->h)
                 multiply_row(&rows, class, t);
     }

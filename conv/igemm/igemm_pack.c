@@ -11,7 +11,7 @@ void cvl_igemm_pack_panels(const struct cvl_igemm *g, const struct cvl_igemm_pan
 {
     const int lanes = g->kern->lanes, all_r = g->desc->r, all_s = g->desc->s;
     for (int panel = p->first; panel < p->last; panel++) {
-        const int filled = cvl_igemm_min(lanes, g->out_channels - panel * lanes);
+        const int filled = cvl_min(lanes, g->out_channels - panel * lanes);
         const float *from = p->w + p->group * g->w_group + (ptrdiff_t)panel * lanes * g->w_out
                           + p->channel * g->w_in;
         float *to = p->to + (panel - p->first) * p->pitch;
