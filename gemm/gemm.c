@@ -49,7 +49,6 @@ static void multiply(const struct job *job, const struct area *area, struct cvl_
     const struct cvl_gemm *g = job->gemm;
     const int lanes = job->kern->lanes, column = area->panel * lanes;
     const bool first = area->step == 0, last = area->step + area->count == g->k;
-    const int tiles = divide(area->rows, job->kern->rows_max[area->vectors]);
     const ptrdiff_t at = area->first * g->c_row + column * g->c_lane;
     const float *add = first ? tile.add : tile.out;
     tile.vectors = area->vectors;
@@ -62,14 +61,7 @@ static void multiply(const struct job *job, const struct area *area, struct cvl_
     tile.act = last ? g->act : CVL_ACT_NONE;
     if (first && g->bias)
         tile.bias = g->bias + (g->bias_by_row ? area->first : column);
-    for (int i = 0; i < tiles; i++) {
-        tile.rows = area->rows / tiles + (i < area->rows % tiles);
-        job->kern->tile[tile.vectors](&tile);
-        tile.a += tile.rows * g->a_row;
-        tile.out += tile.rows * g->c_row;
-        tile.add += tile.add ? tile.rows * g->c_row : 0;
-        tile.bias += tile.bias && g->bias_by_row ? tile.rows : 0;
-    }
+    cvl_tile_rows(job->kern, &tile, area->rows);
 }
 
 static void gemm_task(int task, int slot, void *arg)

@@ -45,6 +45,27 @@ void cvl_tile_join(struct cvl_tile *t)
 static int min(int a, int b) { return a < b ? a : b; }
 static int divide(int a, int b) { return a / b + (a % b != 0); }   /* upwards */
 
+void cvl_tile_skip(struct cvl_tile *t, int rows)
+{
+    t->a += rows * t->a_row;
+    t->out += rows * t->out_row;
+    t->add += t->add ? rows * t->out_row : 0;
+    t->bias += t->bias ? rows * t->bias_row : 0;
+}
+
+void cvl_tile_rows(const struct cvl_gemm_kern *kern, struct cvl_tile *t, int rows)
+{
+    const int tiles = divide(rows, kern->rows_max[t->vectors]);
+    for (int done = 0; done < tiles; done += t->repeat) {
+        const int higher = rows % tiles - done;
+        t->rows = rows / tiles + (higher > 0);
+        t->repeat = t->b_next ? 1 : higher > 0 ? higher : tiles - done;
+        kern->tile[t->vectors](t);
+        cvl_tile_skip(t, t->rows * t->repeat);
+        t->b_next = t->b_next_vector = 0;
+    }
+}
+
 /* What a tile takes, in multiply-adds of a vector: one for each sum in each step, or the loads that feed them. */
 static double tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps)
 {

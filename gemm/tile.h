@@ -22,11 +22,13 @@
 struct cvl_tile {
     int          rows, vectors;
     int          last;           /* lanes of the last vector that are stored: 1 to all */
+    int          repeat;         /* tiles of so many rows, one below the other; 0 is 1 */
     int          count[3];       /* of the reduction, innermost loop first; 0: nothing is summed */
     const float *a, *b;
     ptrdiff_t    a_row, a_step[3], b_vector, b_step[3];
     ptrdiff_t    b_next;         /* from b to what later tiles read, for the second-level cache; or 0 */
     ptrdiff_t    b_next_vector;  /* and from one vector of that to the next; 0: only the first one is fetched */
+    ptrdiff_t    b_next_repeat;  /* and from one tile to the next */
     float       *out;
     ptrdiff_t    out_row, out_lane;
     const float *add;            /* laid out like out: out itself, or a residual, or NULL */
@@ -57,6 +59,12 @@ const struct cvl_gemm_kern *cvl_gemm_kern(enum cvl_isa isa);
 
 /* Joins loops of the reduction whose steps follow one another, so that the innermost one is as long as it can be. */
 void cvl_tile_join(struct cvl_tile *tile);
+
+/* On to what lies `rows` rows below. */
+void cvl_tile_skip(struct cvl_tile *tile, int rows);
+
+/* `rows` rows by tiles of nearly equal height; what lies along b_next is fetched once. The tile ends up below them. */
+void cvl_tile_rows(const struct cvl_gemm_kern *kern, struct cvl_tile *tile, int rows);
 
 /* How many vectors a tile should have that shares out `rows` by `vectors` of a product with so many steps. *slots,
  * unless NULL: about how long all of it takes, a multiply-add of a vector being one. */

@@ -8,8 +8,10 @@
 
 enum {
     POSITIONS = 224,             /* of a block */
+    POSITIONS_MOST = 8 * POSITIONS,
     REDUCTION = 4608,            /* products summed before sums go to memory */
     BAND_FLOATS = 1 << 16,
+    STAGE_PIXELS = 112,          /* whole vectors, and whole tiles of 7 */
     POSITIONS_LEAST = 56,
     TASKS = 8,
     RAW_POSITIONS = 512,         /* of a task that packs its own filter */
@@ -56,12 +58,20 @@ void cvl_igemm_merge(struct cvl_igemm_cut *cut)
     cut->images = 1;
 }
 
-/* Whole vectors of pixels that lie side by side, whose channels spread over the sets of the cache. */
+/* Do channels so far apart find room in a first-level cache of 8 ways, each 1024 floats long? What is written competes
+ * for it, so if it must keep them for a second panel, they have to spread well. */
+static bool spread(const struct cvl_igemm *g)
+{
+    const ptrdiff_t apart = g->in.at[1], same = apart & -apart;   /* they fall on sets that are multiples of this */
+    return same < 256 || (g->panels == 1 && g->in_channels <= 8 * cvl_max(1, (int)(1024 / same)));
+}
+
+/* Whole vectors of pixels that lie side by side. */
 static bool vectors_can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     const int knob = g->variant.knob[CVL_IGEMM_PACK];
     return knob != 1 && is_whole(&cut->rows) && is_whole(&cut->columns) && cut->in_column == 1
-        && cut->columns.count % g->kern->lanes == 0 && (knob == 2 || g->in.at[1] % 256 != 0);
+        && cut->columns.count % g->kern->lanes == 0 && (knob == 2 || spread(g));
 }
 
 /* A rough count of cycles for one position by either kind of lanes. */
@@ -79,20 +89,22 @@ static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct
     return columns < channels ? CVL_IGEMM_COLUMNS : CVL_IGEMM_CHANNELS;
 }
 
-/* No column of padding, and rows of a tile that do not fall on the same lines of the cache. */
+/* Rows of a tile must not fall on the same lines of the cache. With channels apart, padding at the edges costs a tile
+ * of its own for each channel's few products, so there is a band. */
 static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     const struct cvl_axis *a = &cut->columns;
+    const int knob = g->variant.knob[CVL_IGEMM_PACK];
     if (cut->lanes == CVL_IGEMM_COLUMNS)
         return vectors_can_stay(g, cut);
     if (a->taps == 0 || cut->rows.taps == 0)
         return true;
+    if (knob)
+        return knob == 2;
     const int64_t last = a->first + (int64_t)(a->count - 1) * a->step + (int64_t)(a->taps - 1) * a->tap;
-    const int knob = g->variant.knob[CVL_IGEMM_PACK];
-    if (knob == 1)
-        return false;
-    const bool collide = knob != 2 && g->in.at[1] == 1 && a->count > 4 && a->step * cut->in_column % 1024 == 0;
-    return a->first >= 0 && last < a->extent && !collide;
+    const bool padding = a->first < 0 || last >= a->extent;
+    const bool collide = a->count > 4 && a->step * cut->in_column % 1024 == 0;
+    return g->in.at[1] == 1 ? !collide : !padding;
 }
 
 static void measure_band(const struct cvl_igemm *g, struct cvl_igemm_cut *cut)
@@ -170,12 +182,22 @@ static void split_panels(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, i
         cut->out_panels = even(g->panels, cut->out_panels / 2);
 }
 
+/* Beginning a block costs about 500 cycles, which short sums feel; pixels read in place may be as many as the
+ * second-level cache holds. */
+static int target_positions(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    const int steps = cvl_max(1, cut->rows.taps * cut->columns.taps) * g->in_channels;
+    if (g->variant.knob[CVL_IGEMM_PIXELS])
+        return g->variant.knob[CVL_IGEMM_PIXELS];
+    return cut->in_place ? cvl_max(POSITIONS, cvl_min(BAND_FLOATS / steps, POSITIONS_MOST)) : POSITIONS;
+}
+
 static void cut_tasks(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, bool raw)
 {
     const int knob = g->variant.knob[CVL_IGEMM_PIXELS], lanes = g->kern->lanes;
     const double total = cvl_conv_flops(g->desc);
     const int wanted = (int)fmin(TASKS, total / TASK_FLOPS);
-    for (int target = knob ? knob : POSITIONS;; target /= 2) {
+    for (int target = target_positions(g, cut);; target /= 2) {
         cut_block(g, cut, target);
         split_panels(g, cut, wanted);
         if (knob || target <= POSITIONS_LEAST || task_count(g, cut) >= wanted)
@@ -192,6 +214,15 @@ static void cut_tasks(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, bool
     }
     cut->out_blocks = cvl_divide_up(g->panels, cut->out_panels);
     cut->spread = cvl_divide_up(cut->blocks, cut->tasks_blocks);
+}
+
+static int widest_tile(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    const int taps = cvl_max(1, g->taps / (cut->row_classes * cut->column_classes)), steps = taps * cut->chunk;
+    return cut->lanes == CVL_IGEMM_CHANNELS
+         ? cvl_tile_shape(g->kern, cut->block_columns, cut->out_panels, steps, NULL)
+         : cvl_tile_shape(g->kern, cvl_min(g->kern->lanes, g->out_channels),
+                          cvl_divide_up(cut->block_columns, g->kern->lanes), steps, NULL);
 }
 
 struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, bool raw)
@@ -212,9 +243,11 @@ struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, bool raw)
     cut.in_place = can_stay(g, &cut);
     cut.planes = cut.lanes == CVL_IGEMM_COLUMNS
               || (g->in.at[1] != 1 && g->in_channels >= 8 && cut.columns.count >= 12);
-    cut.staged = cut.lanes == CVL_IGEMM_CHANNELS && cut.column_classes > 1 && g->out.at[1] != 1;
+    cut.staged = cut.lanes == CVL_IGEMM_CHANNELS && g->out.at[1] != 1;
     cut_tasks(g, &cut, raw);
+    cut.widest = widest_tile(g, &cut);
+    cut.stage_columns = cvl_min(cut.block_columns, cvl_max(1, STAGE_PIXELS / cut.columns.out_step));
     if (cut.staged)
-        cut.stage_floats = (ptrdiff_t)cut.block_columns * cut.columns.out_step * CVL_TILE_VECTORS * g->kern->lanes;
+        cut.stage_floats = (ptrdiff_t)cut.stage_columns * cut.columns.out_step * cut.widest * g->kern->lanes;
     return cut;
 }

@@ -14,16 +14,18 @@ struct cvl_igemm_cut {
     ptrdiff_t out_first;                         /* offset of position (0,0) */
     enum cvl_igemm_lanes lanes;
     bool      in_place;                          /* tiles read the image itself */
-    bool      staged;                            /* classes of the columns are gathered before they are written */
+    bool      staged;                            /* tiles leave their sums for whole rows to be written of them */
     bool      planes;                            /* the band's order */
     int       block_rows, block_columns, row_blocks, column_blocks;
     int       chunk, chunks;                     /* input channels at a time */
     int       out_panels, out_blocks;            /* panels of a task; how many times */
+    int       widest;                            /* vectors of a tile at most */
     int       blocks, tasks_blocks, spread;      /* pixel blocks; of one task; tasks along them */
     struct cvl_igemm_span row_span, column_span; /* of a whole block */
     ptrdiff_t band_row, band_column, band_channel, band_floats;
     ptrdiff_t raw_floats;                        /* room to pack a raw filter into */
-    ptrdiff_t stage_floats;                      /* one row of all column classes, some vectors of channels deep */
+    int       stage_columns;                     /* of each class */
+    ptrdiff_t stage_floats;                      /* (pixel, channels of a tile) */
 };
 
 /* raw: the filter is packed on the way. */

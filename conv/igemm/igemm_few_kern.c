@@ -2,6 +2,7 @@
  * The micro-kernel of igemm_few.c. A vector of dy meets the filter's columns of all residue classes that see it, so it
  * is loaded once for sides * channels multiply-adds; where only one class sees it, only that one is computed. */
 #include "base/vec_math.h"
+#include "base/vec_weave.h"
 #include "conv/igemm/igemm_few.h"
 
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -73,33 +74,6 @@ CVL_INLINE void multiply(const struct cvl_few_tile *t, const int sides, const in
     }
 }
 
-/* `count` vectors become one run: element 0 of all of them, element 1, ... Zipping vector i with vector i + count/2
- * halves what is left to do. */
-CVL_INLINE void weave(const int count, vf rows[CVL_FEW_VECTORS])
-{
-    vf was[CVL_FEW_VECTORS];
-    UNROLL
-    for (int bit = 1; bit < (count & -count); bit *= 2) {
-        UNROLL
-        for (int i = 0; i < count; i++)
-            was[i] = rows[i];
-        UNROLL
-        for (int i = 0; i < count / 2; i++) {
-            rows[2 * i] = vf_zip_low(was[i], was[i + count / 2]);
-            rows[2 * i + 1] = vf_zip_high(was[i], was[i + count / 2]);
-        }
-    }
-    UNROLL
-    for (int i = 0; i < count; i++)
-        was[i] = rows[i];
-    if (count == 3)
-        vf_zip3(was[0], was[1], was[2], rows);
-    if (count == 6) {
-        vf_zip3(was[0], was[2], was[4], rows);
-        vf_zip3(was[1], was[3], was[5], rows + 3);
-    }
-}
-
 /* One vector of run `run`, i elements from its begin. */
 CVL_INLINE void store_vector(const struct cvl_few_tile *t, int run, int i, vf sum)
 {
@@ -129,7 +103,7 @@ CVL_INLINE void store(const struct cvl_few_tile *t, const int streams, int runs,
             UNROLL
             for (int s = 0; s < streams; s++)
                 rows[s] = vf_load(sums + (s * runs + run) * row + v * VF_LANES);
-            weave(streams, rows);
+            vf_weave(streams, rows);
             const int first = v * streams * VF_LANES;
             if (plain && t->limit >= first + streams * VF_LANES) {
                 UNROLL

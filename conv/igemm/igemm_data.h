@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A data pass at work: what its files hand to each other. */
+#ifndef CONV_IGEMM_IGEMM_DATA_H
+#define CONV_IGEMM_IGEMM_DATA_H
+
+#include "conv/igemm/igemm_cut.h"
+
+#define CVL_IGEMM_LINE 16        /* floats of a line of the cache */
+
+struct cvl_igemm_job {
+    const struct cvl_igemm *igemm;
+    struct cvl_igemm_cut    cut;
+    const float            *in, *bias, *residual, *packed, *w;
+    float                  *written;
+    float                  *scratch;       /* of all slots */
+    ptrdiff_t               slot_floats;
+};
+
+/* Runs of cache lines that the next block will read and write: tiles fetch them on the way. */
+struct cvl_igemm_ahead { const float *from; ptrdiff_t lines; };
+
+/* What a task has at hand in one chunk and block. */
+struct cvl_igemm_block {
+    const struct cvl_igemm_job *job;
+    int               group, first_panel, panels;
+    int               channel, channels;               /* of the chunk */
+    int               image, first_row, rows, first_column, columns;
+    const float      *a;                               /* what row 0, column 0 of the block reads at tap 0 */
+    ptrdiff_t         a_row, a_column, a_channel;      /* from one position to the next */
+    ptrdiff_t         a_tap_row, a_tap_column;
+    const float      *b;                               /* the first panel */
+    ptrdiff_t         b_panel, b_tap;                  /* from one panel, and from one tap to the next */
+    float            *stage;
+    struct cvl_igemm_ahead *ahead;                     /* two */
+};
+
+/* igemm_start.c: everything of a tile but its rows and lanes, and its way to a channel of the group. */
+struct cvl_tile cvl_igemm_start(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int row,
+                                int column);
+void            cvl_igemm_shift_channel(struct cvl_tile *tile, const struct cvl_igemm_block *block, int channel);
+
+/* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding; loops: its
+ * row's reduction before it was joined, count[1] are the taps of the axis. And the positions [*first, *last) that meet
+ * no padding. */
+void cvl_igemm_edge_tile(const struct cvl_gemm_kern *kern, const struct cvl_tile *tile, const struct cvl_tile *loops,
+                         const struct cvl_axis *columns, int position);
+void cvl_igemm_inner(const struct cvl_axis *axis, int *first, int *last);
+
+/* igemm_zeros.c: writes the class if it is nothing but zeros, together with panels [first, first + panels), and says
+ * whether it is. */
+bool cvl_igemm_clear_zeros(const struct cvl_igemm_block *block, int row_class, int column_class, int first, int panels);
+
+/* Lanes are channels, or pixels. */
+void cvl_igemm_multiply_channels(const struct cvl_igemm_block *block);
+void cvl_igemm_multiply_columns(const struct cvl_igemm_block *block);
+
+/* Positions of a class in the block; columns may be less than none. */
+static inline int cvl_igemm_rows(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class)
+{
+    return cvl_min(block->rows, class->rows.count - block->first_row);
+}
+
+static inline int cvl_igemm_columns(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class)
+{
+    return cvl_min(block->columns, class->columns.count - block->first_column);
+}
+
+static inline int cvl_igemm_narrow(const struct cvl_gemm_kern *kern, int vectors)
+{
+    while (!kern->rows_max[vectors])
+        vectors--;
+    return vectors;
+}
+
+#endif
