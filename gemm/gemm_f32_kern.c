@@ -8,8 +8,6 @@
 #include "base/vec_half.h"
 #include "gemm/tile_kern.h"
 
-#include <math.h>
-
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define SUMS 21
 #define REGISTERS 32
@@ -123,14 +121,6 @@ CVL_INLINE void multiply(struct place *at, const struct shape shape, struct sums
                      shape, sums);
         cvl_keep_in_memory(at);
     } while (advance(at));
-}
-
-/* Activations that a minimum and a maximum can do, which is all that fits beside the sums: relu clips to [0, inf). */
-static bool clips(cvl_act act, const struct cvl_tile *t, float *lo, float *hi)
-{
-    *lo = act == CVL_ACT_CLIP ? t->lo : 0;
-    *hi = act == CVL_ACT_CLIP ? t->hi : act == CVL_ACT_RELU6 ? 6 : INFINITY;
-    return act == CVL_ACT_RELU || act == CVL_ACT_RELU6 || act == CVL_ACT_CLIP;
 }
 
 CVL_INLINE vf load_lanes(const float *p, int lanes)

@@ -20,33 +20,84 @@ static void finish_row(const struct cvl_tile *t, float *sums, ptrdiff_t i, int l
     }
 }
 
-/* Columns of elements one or two apart: VF_LANES of them at a time, after a transpose. */
-static void finish_columns(const struct cvl_tile *t, ptrdiff_t row, const float *sums, ptrdiff_t sums_row, int lanes)
+/* Of columns of neighbours: what is written, added, and added to each lane, from one block on. */
+struct columns { float *out; const float *add, *bias; ptrdiff_t apart; bool clip; float lo, hi; };
+
+/* A whole block. Bias and activation come before the transpose, where each takes one operation a vector, unless there is
+ * something to add in between. */
+static void finish_block(const struct columns *c, const float *sums, ptrdiff_t sums_row)
 {
-    float *out = t->out + row * t->out_row;
-    const float *add = t->add ? t->add + row * t->out_row : NULL, *bias = t->bias ? t->bias + row * t->bias_row : NULL;
+    const vf lo = vf_set(c->lo), hi = vf_set(c->hi), bias = c->bias ? vf_load(c->bias) : vf_zero();
+    const bool early = c->clip && !c->add, late = c->clip && c->add;
+    vf block[VF_LANES];
+    UNROLL
+    for (int i = 0; i < VF_LANES; i++)
+        block[i] = vf_load(sums + i * sums_row) + bias;
+    if (early) {
+        UNROLL
+        for (int i = 0; i < VF_LANES; i++)
+            block[i] = vf_clip(block[i], lo, hi);
+    }
+    vf_transpose(block);
+    if (c->add) {
+        UNROLL
+        for (int j = 0; j < VF_LANES; j++)
+            block[j] += vf_load(c->add + j * c->apart);
+    }
+    if (late) {
+        UNROLL
+        for (int j = 0; j < VF_LANES; j++)
+            block[j] = vf_clip(block[j], lo, hi);
+    }
+    UNROLL
+    for (int j = 0; j < VF_LANES; j++)
+        vf_store(c->out + j * c->apart, block[j]);
+}
+
+/* An edge, or elements two apart, or any activation: `rows` rows of block, which become lanes. */
+static void finish_part(const struct cvl_tile *t, ptrdiff_t row, int lane, const float *sums, ptrdiff_t sums_row,
+                        int rows, int columns)
+{
+    float *out = t->out + row * t->out_row + lane * t->out_lane;
+    const float *add = t->add ? t->add + row * t->out_row + lane * t->out_lane : NULL;
+    const float *bias = t->bias ? t->bias + row * t->bias_row + lane * t->bias_lane : NULL;
+    vf block[VF_LANES];
+    for (int r = 0; r < VF_LANES; r++)
+        block[r] = r < rows ? vf_load(sums + r * sums_row) : vf_zero();
+    vf_transpose(block);
+    const vf by_row = bias && t->bias_row ? vf_load_part(bias, rows) : vf_zero();
+    for (int c = 0; c < columns; c++, out += t->out_lane, add += add ? t->out_lane : 0) {
+        vf sum = block[c];
+        if (add)
+            sum += t->out_row == 1 ? vf_load_part(add, rows) : vf_load_even(add, rows);
+        if (bias)
+            sum += t->bias_lane ? vf_set(bias[c]) : by_row;
+        sum = vf_activate(sum, t->act, t->lo, t->hi);
+        if (t->out_row == 1)
+            vf_store_part(out, sum, rows);
+        else
+            vf_store_even(out, sum, rows);
+    }
+}
+
+/* Columns of elements one or two apart: VF_LANES of them at a time, after a transpose. */
+static void finish_columns(const struct cvl_tile *t, ptrdiff_t first, const float *sums, ptrdiff_t sums_row, int lanes)
+{
+    struct columns c = { .apart = t->out_lane };
+    c.clip = clips(t->act, t, &c.lo, &c.hi);
+    const bool easy = t->out_row == 1 && !(t->bias && t->bias_row) && (c.clip || t->act == CVL_ACT_NONE);
     for (int i = 0; i < t->rows; i += VF_LANES)
         for (int j = 0; j < lanes; j += VF_LANES) {
-            const int rows = t->rows - i < VF_LANES ? t->rows - i : VF_LANES;
-            const int columns = lanes - j < VF_LANES ? lanes - j : VF_LANES;
-            vf block[VF_LANES];
-            for (int r = 0; r < VF_LANES; r++)
-                block[r] = r < rows ? vf_load(sums + (i + r) * sums_row + j) : vf_zero();
-            vf_transpose(block);
-            const vf by_row = bias && t->bias_row ? vf_load_part(bias + i, rows) : vf_zero();
-            for (int c = 0; c < columns; c++) {
-                const ptrdiff_t at = (j + c) * t->out_lane + i * t->out_row;
-                vf sum = block[c];
-                if (add)
-                    sum += t->out_row == 1 ? vf_load_part(add + at, rows) : vf_load_even(add + at, rows);
-                if (bias)
-                    sum += t->bias_lane ? vf_set(bias[j + c]) : by_row;
-                sum = vf_activate(sum, t->act, t->lo, t->hi);
-                if (t->out_row == 1)
-                    vf_store_part(out + at, sum, rows);
-                else
-                    vf_store_even(out + at, sum, rows);
+            const int rows = at_most(t->rows - i, VF_LANES), columns = at_most(lanes - j, VF_LANES);
+            const ptrdiff_t at = (first + i) * t->out_row + j * t->out_lane;
+            if (!easy || rows < VF_LANES || columns < VF_LANES) {
+                finish_part(t, first + i, j, sums + i * sums_row + j, sums_row, rows, columns);
+                continue;
             }
+            c.out = t->out + at;
+            c.add = t->add ? t->add + at : NULL;
+            c.bias = t->bias ? t->bias + j : NULL;
+            finish_block(&c, sums + i * sums_row + j, sums_row);
         }
 }
 

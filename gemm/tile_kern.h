@@ -6,6 +6,8 @@
 #include "base/vec_math.h"
 #include "gemm/tile.h"
 
+#include <math.h>
+
 #ifdef __clang__
 #define UNROLL _Pragma("unroll")
 #else
@@ -17,6 +19,14 @@ void CVL_KERN(cvl_tile_finish_at)(const struct cvl_tile *tile, ptrdiff_t first, 
 void CVL_KERN(cvl_tile_finish)(const struct cvl_tile *tile, const float *sums, ptrdiff_t sums_row);
 void CVL_KERN(cvl_tile_copy)(const struct cvl_copy *copy);
 void CVL_KERN(cvl_tile_zero)(float *to, ptrdiff_t to_row, int rows, int lanes);
+
+/* Activations that a minimum and a maximum can do, which is all that fits beside the sums: relu clips to [0, inf). */
+CVL_INLINE bool clips(cvl_act act, const struct cvl_tile *t, float *lo, float *hi)
+{
+    *lo = act == CVL_ACT_CLIP ? t->lo : 0;
+    *hi = act == CVL_ACT_CLIP ? t->hi : act == CVL_ACT_RELU6 ? 6 : INFINITY;
+    return act == CVL_ACT_RELU || act == CVL_ACT_RELU6 || act == CVL_ACT_CLIP;
+}
 
 CVL_INLINE int at_most(int value, int limit) { return value < limit ? value : limit; }
 

@@ -108,23 +108,24 @@ static void products(void **state)
     check_product(3, 5, 9000, 1, (struct layout){ .add = true, .bias = true, .act = CVL_ACT_RELU });
 }
 
-/* Every kernel: all rows that it has, by last vectors that are whole and not. */
-static void tiles(void **state)
+/* Every kernel: all rows that it has, by last vectors that are whole and not, one tile or some below each other. */
+static void check_tiles(int repeat)
 {
     for (int vectors = 1; vectors <= CVL_TILE_VECTORS; vectors++)
         for (int rows = 1; rows <= kern->rows_max[vectors]; rows++)
             for (int last = 1; last <= kern->lanes; last += kern->lanes > 8 ? 3 : 1) {
                 enum { K0 = 3, K1 = 2, K2 = 2 };
                 const int lanes = (vectors - 1) * kern->lanes + last, whole = vectors * kern->lanes;
-                float *a = random_floats((size_t)rows * K0 * K1 * K2), *b = random_floats((size_t)whole * K0 * K1 * K2);
-                float *out = random_floats((size_t)rows * lanes);
+                const int all = rows * (repeat ? repeat : 1);
+                float *a = random_floats((size_t)all * K0 * K1 * K2), *b = random_floats((size_t)whole * K0 * K1 * K2);
+                float *out = random_floats((size_t)all * lanes);
                 const struct cvl_tile tile = {
-                    .rows = rows, .vectors = vectors, .last = last, .count = { K0, K1, K2 }, .a = a, .b = b,
+                    .rows = rows, .vectors = vectors, .last = last, .repeat = repeat, .count = { K0, K1, K2 }, .a = a, .b = b,
                     .a_row = K0 * K1 * K2, .a_step = { K1 * K2, K2, 1 }, .b_vector = kern->lanes,
                     .b_step = { whole * K1 * K2, whole * K2, whole }, .out = out, .out_row = lanes, .out_lane = 1,
                 };
                 kern->tile[vectors](&tile);
-                for (int i = 0; i < rows * lanes; i++) {
+                for (int i = 0; i < all * lanes; i++) {
                     double want = 0;
                     for (int p = 0; p < K0 * K1 * K2; p++)
                         want += (double)a[i / lanes * K0 * K1 * K2 + p] * b[p * whole + i % lanes];
@@ -136,6 +137,12 @@ static void tiles(void **state)
                 guard_free(b);
                 guard_free(out);
             }
+}
+
+static void tiles(void **state)
+{
+    check_tiles(0);
+    check_tiles(3);
 }
 
 static void joins_loops(void **state)

@@ -87,17 +87,16 @@ static struct cvl_tile start_panels(const struct cvl_igemm_block *block, const s
 
 /* A piece of a row, of all column classes: their sums meet in the stage, pixel by pixel, and leave it as a row for each
  * channel. */
-static void multiply_piece(const struct cvl_igemm_block *block, int row_class, int row, int column,
-                           struct panels *panels)
+static void multiply_piece(const struct cvl_igemm_block *block, const struct cvl_igemm_class *classes, int row,
+                           int column, struct panels *panels)
 {
     const struct cvl_igemm *g = block->job->igemm;
     const struct cvl_igemm_cut *cut = &block->job->cut;
     const ptrdiff_t pixel = panels->count * g->kern->lanes;
     struct cvl_tile whole = { .rows = 0 };
     for (int i = 0; i < cut->column_classes; i++) {
-        const struct cvl_igemm_class class = cvl_igemm_class(g, cut, row_class, i);
-        const int columns = cvl_min(cut->stage_columns, cvl_igemm_columns(block, &class) - column);
-        struct cvl_tile tile = start_panels(block, &class, row, column, panels);
+        const int columns = cvl_min(cut->stage_columns, cvl_igemm_columns(block, classes + i) - column);
+        struct cvl_tile tile = start_panels(block, classes + i, row, column, panels);
         if (i == 0)
             whole = tile;
         whole.rows += cvl_max(0, columns);
@@ -108,7 +107,7 @@ static void multiply_piece(const struct cvl_igemm_block *block, int row_class, i
         tile.add = tile.bias = NULL;
         tile.act = CVL_ACT_NONE;
         if (columns > 0)
-            multiply_row(block, &class, tile, column, columns, panels);
+            multiply_row(block, classes + i, tile, column, columns, panels);
     }
     whole.out_row = cut->out_column / cut->columns.out_step;
     g->kern->finish(&whole, block->stage, pixel);
@@ -125,11 +124,14 @@ static void multiply_class(const struct cvl_igemm_block *block, int row_class, i
 
 static void multiply_staged(const struct cvl_igemm_block *block, int row_class, struct panels *panels)
 {
-    const struct cvl_igemm_class class = cvl_igemm_class(block->job->igemm, &block->job->cut, row_class, 0);
+    const struct cvl_igemm_cut *cut = &block->job->cut;
+    struct cvl_igemm_class classes[CVL_IGEMM_STAGED_MOST];
+    for (int i = 0; i < cut->column_classes; i++)
+        classes[i] = cvl_igemm_class(block->job->igemm, cut, row_class, i);
     panels->next_vector = 0;
-    for (int row = 0; row < cvl_igemm_rows(block, &class); row++)
-        for (int column = 0; column < block->columns; column += block->job->cut.stage_columns)
-            multiply_piece(block, row_class, row, column, panels);
+    for (int row = 0; row < cvl_igemm_rows(block, classes); row++)
+        for (int column = 0; column < block->columns; column += cut->stage_columns)
+            multiply_piece(block, classes, row, column, panels);
 }
 
 void cvl_igemm_multiply_channels(const struct cvl_igemm_block *block)

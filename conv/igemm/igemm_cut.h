@@ -5,6 +5,8 @@
 
 #include "conv/igemm/igemm.h"
 
+#define CVL_IGEMM_STAGED_MOST 8      /* classes of the columns */
+
 struct cvl_igemm_cut {
     struct cvl_axis rows, columns;         /* of one image; merged where the image allows it */
     int       row_classes, column_classes;       /* if several, rows and columns span what all of them see */
