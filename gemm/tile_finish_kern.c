@@ -23,39 +23,50 @@ static void finish_row(const struct cvl_tile *t, float *sums, ptrdiff_t i, int l
 /* Of columns of neighbours: what is written, added, and added to each lane, from one block on. */
 struct columns { float *out; const float *add, *bias; ptrdiff_t apart; bool clip; float lo, hi; };
 
-/* A whole block. Bias and activation come before the transpose, where each takes one operation a vector, unless there is
- * something to add in between. */
-static void finish_block(const struct columns *c, const float *sums, ptrdiff_t sums_row)
+/* Bias and activation come before the transpose, where each takes one operation a vector, unless there is something to
+ * add in between. */
+CVL_INLINE void finish_block(const struct columns *c, const float *sums, ptrdiff_t sums_row, const int rows,
+                             const int columns)
 {
-    const vf lo = vf_set(c->lo), hi = vf_set(c->hi), bias = c->bias ? vf_load(c->bias) : vf_zero();
+    const vf lo = vf_set(c->lo), hi = vf_set(c->hi), bias = c->bias ? vf_load_part(c->bias, columns) : vf_zero();
     const bool early = c->clip && !c->add, late = c->clip && c->add;
     vf block[VF_LANES];
     UNROLL
     for (int i = 0; i < VF_LANES; i++)
-        block[i] = vf_load(sums + i * sums_row) + bias;
+        block[i] = vf_load(sums + at_most(i, rows - 1) * sums_row) + bias;
     if (early) {
         UNROLL
         for (int i = 0; i < VF_LANES; i++)
             block[i] = vf_clip(block[i], lo, hi);
     }
     vf_transpose(block);
-    if (c->add) {
-        UNROLL
-        for (int j = 0; j < VF_LANES; j++)
-            block[j] += vf_load(c->add + j * c->apart);
-    }
-    if (late) {
-        UNROLL
-        for (int j = 0; j < VF_LANES; j++)
-            block[j] = vf_clip(block[j], lo, hi);
-    }
     UNROLL
-    for (int j = 0; j < VF_LANES; j++)
-        vf_store(c->out + j * c->apart, block[j]);
+    for (int j = 0; j < VF_LANES; j++) {
+        if (j >= columns)
+            break;
+        if (c->add)
+            block[j] += vf_load_part(c->add + j * c->apart, rows);
+        if (late)
+            block[j] = vf_clip(block[j], lo, hi);
+        if (rows == VF_LANES)
+            vf_store(c->out + j * c->apart, block[j]);
+        else
+            vf_store_part(c->out + j * c->apart, block[j], rows);
+    }
 }
 
-/* An edge, or elements two apart, or any activation: `rows` rows of block, which become lanes. */
-static void finish_part(const struct cvl_tile *t, ptrdiff_t row, int lane, const float *sums, ptrdiff_t sums_row,
+static void finish_whole(const struct columns *c, const float *sums, ptrdiff_t sums_row)
+{
+    finish_block(c, sums, sums_row, VF_LANES, VF_LANES);
+}
+
+static void finish_edge(const struct columns *c, const float *sums, ptrdiff_t sums_row, int rows, int columns)
+{
+    finish_block(c, sums, sums_row, rows, columns);
+}
+
+/* Elements two apart, or a bias by row, or any activation. */
+static void finish_any(const struct cvl_tile *t, ptrdiff_t row, int lane, const float *sums, ptrdiff_t sums_row,
                         int rows, int columns)
 {
     float *out = t->out + row * t->out_row + lane * t->out_lane;
@@ -90,14 +101,16 @@ static void finish_columns(const struct cvl_tile *t, ptrdiff_t first, const floa
         for (int j = 0; j < lanes; j += VF_LANES) {
             const int rows = at_most(t->rows - i, VF_LANES), columns = at_most(lanes - j, VF_LANES);
             const ptrdiff_t at = (first + i) * t->out_row + j * t->out_lane;
-            if (!easy || rows < VF_LANES || columns < VF_LANES) {
-                finish_part(t, first + i, j, sums + i * sums_row + j, sums_row, rows, columns);
-                continue;
-            }
+            const float *block = sums + i * sums_row + j;
             c.out = t->out + at;
             c.add = t->add ? t->add + at : NULL;
             c.bias = t->bias ? t->bias + j : NULL;
-            finish_block(&c, sums + i * sums_row + j, sums_row);
+            if (!easy)
+                finish_any(t, first + i, j, block, sums_row, rows, columns);
+            else if (rows == VF_LANES && columns == VF_LANES)
+                finish_whole(&c, block, sums_row);
+            else
+                finish_edge(&c, block, sums_row, rows, columns);
         }
 }
 

@@ -72,33 +72,66 @@ static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *var
     return 0x1p-24 * (2 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k);
 }
 
-/* Shares of the peak that full tiles reach, and cycles that begin and end one of 28 sums. */
-static const double tile_rate = 0.93, tile_cycles = 150;
+/* Share of the peak that tiles reach beside what cvl_tile_shape counts; and multiply-adds of a vector in the time that
+ * one of what is written takes to leave a stage, that a row takes to begin, and a block. */
+static const double tile_rate = 0.97, stage_slots = 8, row_slots = 250, block_slots = 500;
+
+/* Multiply-adds of a vector, or as long, of all tiles of a data pass. Of the residue classes of one tap, one is not
+ * empty. */
+static double data_slots(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    const int classes = cut->row_classes * cut->column_classes, lanes = g->kern->lanes;
+    const int taps = cvl_max(1, g->taps / classes), rows = cvl_min(lanes, g->out_channels);
+    const bool channels = cut->lanes == CVL_IGEMM_CHANNELS;
+    const double blocks = (double)g->desc->groups * cut->images * cut->column_blocks * cut->chunks * cut->row_blocks;
+    const int left = g->panels * lanes - g->out_channels;   /* lanes without a channel; half a vector counts as half */
+    double slots;
+    if (channels) {
+        cvl_tile_shape(g->kern, cut->block_columns, cut->out_panels, taps * cut->chunk, &slots);
+        slots *= lanes == CVL_TILE_LANES && left * 2 >= lanes ? 1 - 0.5 / g->panels : 1;
+    } else {
+        cvl_tile_shape(g->kern, rows, cvl_divide_up(cut->block_columns, lanes), taps * cut->chunk, &slots);
+    }
+    slots = slots * cvl_min(classes, g->taps) + row_slots;
+    slots *= channels ? cut->out_blocks : (double)g->out_channels / rows;
+    slots += cut->staged ? stage_slots * cut->block_columns * classes * g->panels : 0;
+    return blocks * (slots * cut->block_rows + block_slots * cut->out_blocks);
+}
+
+static double estimate_data(const struct cvl_igemm *g)
+{
+    const cvl_conv_desc *desc = g->desc;
+    const cvl_ctx *ctx = g->ctx;
+    const bool forward = desc->pass == CVL_FWD;
+    const double read = cvl_conv_bytes(desc, forward ? CVL_X : CVL_Y);
+    const double written = cvl_conv_bytes(desc, forward ? CVL_Y : CVL_X);
+    const double memory = (read + 2 * written + cvl_conv_bytes(desc, CVL_W)) / (2 * ctx->rates.copy_l3);
+    if (cvl_igemm_is_few(g))
+        return cvl_conv_flops(desc) / (0.8 * ctx->rates.f32_flops) + memory / 4;
+    const struct cvl_igemm_cut cut = cvl_igemm_cut(g, !desc->const_filter);
+    const double copied = cut.in_place ? 0 : read * cut.out_blocks;
+    return data_slots(g, &cut) * 2 * g->kern->lanes / (tile_rate * ctx->rates.f32_flops) + copied / ctx->rates.copy_l2
+         + memory / 4;
+}
+
+/* Half of the lanes' channels may be empty; 5 multiply-adds of a vector begin and end each 448 pixels. */
+static double estimate_filter(const struct cvl_igemm *g)
+{
+    const cvl_conv_desc *desc = g->desc;
+    const double bytes = cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_W) + cvl_conv_bytes(desc, CVL_Y);
+    const double lanes = g->kern->lanes, steps = fmin(cvl_conv_reduction(desc), 448);
+    const double filled = fmax(g->out_channels / (g->panels * lanes),
+                               g->in_channels / (cvl_divide_up(g->in_channels, g->kern->lanes) * lanes));
+    return cvl_conv_flops(desc) / (0.93 * filled * steps / (steps + 5) * g->ctx->rates.f32_flops)
+         + 2 * bytes / g->ctx->rates.copy_l2 + bytes / (8 * g->ctx->rates.copy_l3);
+}
 
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const struct cvl_igemm g = cvl_igemm_of(ctx, desc, variant);
-    const double bytes = cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_W) + cvl_conv_bytes(desc, CVL_Y);
-    const double memory = bytes / (2 * ctx->rates.copy_l3), lanes = g.kern->lanes;
-    double filled = g.out_channels / (g.panels * lanes), steps = cvl_conv_reduction(desc), copied = 0;
     if (desc->n == 0)
         return 0;
-    if (desc->pass == CVL_BWD_FILTER) {
-        filled = fmax(filled, g.in_channels / (cvl_divide_up(g.in_channels, g.kern->lanes) * lanes));
-        steps = fmin(steps, 448);
-        copied = bytes * 2;
-    } else {
-        const struct cvl_igemm_cut cut = cvl_igemm_cut(&g, !desc->const_filter);
-        if (cut.lanes == CVL_IGEMM_COLUMNS)
-            filled = cut.columns.count / (cvl_divide_up(cut.columns.count, g.kern->lanes) * lanes)
-                   * fmin(1, g.out_channels / 4.0);
-        else if (g.out.at[1] != 1)
-            steps /= 1 + 300 / (28 * steps);
-        copied = cut.in_place ? 0 : (double)cvl_conv_bytes(desc, CVL_X) * cut.out_blocks;
-        steps = fmin(steps, (double)cut.chunk * fmax(1, cut.rows.taps * cut.columns.taps));
-    }
-    const double share = tile_rate * filled * steps / (steps + tile_cycles / 28);
-    return cvl_conv_flops(desc) / (ctx->rates.f32_flops * share) + copied / ctx->rates.copy_l2 + memory / 4;
+    return desc->pass == CVL_BWD_FILTER ? estimate_filter(&g) : estimate_data(&g);
 }
 
 static cvl_status check_knobs(const cvl_plan *plan)
@@ -153,29 +186,63 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
                                              : cvl_igemm_data(&g, args, workspace);
 }
 
-/* The choice by shape first, then what it may have chosen wrongly. */
+/* How a candidate goes about a data pass; with few channels it is another algorithm without knobs. */
+struct way { bool few; struct cvl_igemm_cut cut; };
+
+static struct way way_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
+{
+    const struct cvl_igemm g = cvl_igemm_of(ctx, desc, variant);
+    return (struct way){ cvl_igemm_is_few(&g), cvl_igemm_cut(&g, !desc->const_filter) };
+}
+
+static bool same(const struct way *one, const struct way *other)
+{
+    const struct cvl_igemm_cut *a = &one->cut, *b = &other->cut;
+    if (one->few || other->few)
+        return one->few == other->few;
+    return a->lanes == b->lanes && a->in_place == b->in_place && a->block_rows == b->block_rows
+        && a->block_columns == b->block_columns && a->chunk == b->chunk && a->out_panels == b->out_panels
+        && a->tasks_blocks == b->tasks_blocks;
+}
+
+/* The choice by shape first, then what it may have chosen wrongly, less what comes to the same. */
+static int data_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
+{
+    static const struct cvl_variant all[] = {
+        { .knob = { 0 } }, { .knob = { [CVL_IGEMM_PIXELS] = 448 } }, { .knob = { [CVL_IGEMM_PIXELS] = 112 } },
+        { .knob = { CVL_IGEMM_CHANNELS } }, { .knob = { CVL_IGEMM_COLUMNS } }, { .knob = { [CVL_IGEMM_PACK] = 2 } },
+        { .knob = { [CVL_IGEMM_PACK] = 1 } }, { .knob = { [CVL_IGEMM_CHUNK] = 1024 } },
+        { .knob = { CVL_IGEMM_COLUMNS, 96 } },
+    };
+    struct way ways[sizeof all / sizeof *all];
+    int count = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all && count < max; i++) {
+        int before = 0;
+        ways[count] = way_of(ctx, desc, &all[i]);
+        while (before < count && !same(&ways[before], &ways[count]))
+            before++;
+        if (before == count)
+            variants[count++] = all[i];
+    }
+    return count;
+}
+
 static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
 {
-    static const struct cvl_variant data[] = {
-        { .knob = { 0 } }, { .knob = { CVL_IGEMM_CHANNELS } }, { .knob = { CVL_IGEMM_COLUMNS } },
-        { .knob = { [CVL_IGEMM_PIXELS] = 112 } }, { .knob = { [CVL_IGEMM_PIXELS] = 448 } },
-        { .knob = { [CVL_IGEMM_CHUNK] = 1024 } }, { .knob = { [CVL_IGEMM_PACK] = 1 } },
-        { .knob = { [CVL_IGEMM_PACK] = 2 } },
-        { .knob = { CVL_IGEMM_COLUMNS, 96 } },
-    }, filter[] = {
+    static const struct cvl_variant filter[] = {
         { .knob = { 0 } }, { .knob = { CVL_IGEMM_CHANNELS } }, { .knob = { CVL_IGEMM_COLUMNS } },
         { .knob = { [CVL_IGEMM_PIXELS] = 196 } }, { .knob = { [CVL_IGEMM_PIXELS] = 896 } },
     };
-    const bool is_filter = desc->pass == CVL_BWD_FILTER;
-    const int count = is_filter ? (int)(sizeof filter / sizeof *filter) : (int)(sizeof data / sizeof *data);
-    int i;
-    for (i = 0; i < max && i < count; i++)
-        variants[i] = is_filter ? filter[i] : data[i];
-    return i;
+    const int count = (int)(sizeof filter / sizeof *filter);
+    if (desc->pass != CVL_BWD_FILTER)
+        return data_variants(ctx, desc, variants, max);
+    for (int i = 0; i < max && i < count; i++)
+        variants[i] = filter[i];
+    return cvl_min(max, count);
 }
 
 const struct cvl_algo cvl_algo_igemm = {
-    .name = "igemm", .revision = 1, .device = CVL_CPU, .knobs = { "lanes", "pixels", "chunk", "pack" },
+    .name = "igemm", .revision = 2, .device = CVL_CPU, .knobs = { "lanes", "pixels", "chunk", "pack" },
     .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance, .init = init, .pack = pack,
     .run = run,
 };

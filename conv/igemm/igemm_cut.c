@@ -11,7 +11,7 @@ enum {
     POSITIONS_MOST = 8 * POSITIONS,
     REDUCTION = 4608,            /* products summed before sums go to memory */
     BAND_FLOATS = 1 << 16,
-    CHANNELS_APART = 8,
+    CHANNELS_APART = 8, COLUMNS_WIDE = 12,
     STAGE_PIXELS = 112,          /* whole vectors, and whole tiles of 7 */
     POSITIONS_LEAST = 56,
     TASKS = 8,
@@ -85,13 +85,14 @@ static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct
     const bool rows_apart = cut->columns.step > 1 && cut->columns.taps > 1;
     const double copy = g->in_channels * (g->in.at[1] == 1 ? 5.0 : 2.5) * (rows_apart ? cut->columns.taps : 1);
     const double band = vectors_can_stay(g, cut) ? 0 : copy;
-    const double channels = g->panels * (k + (g->out.at[1] == 1 ? 4 : 14));
+    const double channels = g->panels * (k + (g->out.at[1] == 1 ? 4 : 12));
     const double columns = waste / lanes * (g->out_channels * (1.03 * k + (cut->out_column == 1 ? 4 : 20)) + band);
     return columns < channels ? CVL_IGEMM_COLUMNS : CVL_IGEMM_CHANNELS;
 }
 
 /* Rows of a tile must not fall on the same lines of the cache. A few channels that lie apart would be a short innermost
- * loop, so they are woven into a band. (A band for padding alone lost in NCHW: 89 to 102 GFLOP/s at 14x14.) */
+ * loop, and narrow rows of them a line of the cache for each step, so they are woven into a band. (For wide rows a band
+ * lost in NCHW: 89 to 102 GFLOP/s at 14x14; at 7x7 it wins, 103 to 82.) */
 static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     const struct cvl_axis *a = &cut->columns;
@@ -104,7 +105,7 @@ static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
         return knob == 2;
     if (g->in.at[1] == 1)
         return a->count <= 4 || a->step * cut->in_column % 1024 != 0;
-    return g->in_channels >= CHANNELS_APART || a->taps == 1;
+    return a->taps == 1 || (g->in_channels >= CHANNELS_APART && a->count >= COLUMNS_WIDE);
 }
 
 static void measure_band(const struct cvl_igemm *g, struct cvl_igemm_cut *cut)
@@ -242,7 +243,7 @@ struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, bool raw)
     cut.lanes = knob ? (enum cvl_igemm_lanes)knob : choose_lanes(g, &cut);
     cut.in_place = can_stay(g, &cut);
     cut.planes = cut.lanes == CVL_IGEMM_COLUMNS
-              || (g->in.at[1] != 1 && g->in_channels >= CHANNELS_APART && cut.columns.count >= 12);
+              || (g->in.at[1] != 1 && g->in_channels >= CHANNELS_APART && cut.columns.count >= COLUMNS_WIDE);
     cut.staged = cut.lanes == CVL_IGEMM_CHANNELS && g->out.at[1] != 1 && cut.column_classes <= CVL_IGEMM_STAGED_MOST;
     cut_tasks(g, &cut, raw);
     cut.widest = widest_tile(g, &cut);
