@@ -9,6 +9,16 @@
 #include "base/threads.h"
 #include "conv/igemm/igemm_filter.h"
 
+#define DECLARE(level) extern const struct cvl_igemm_filter_kern cvl_igemm_filter_kern_##level;
+CVL_ISA_LIST(DECLARE)
+#define ENTRY(level) &cvl_igemm_filter_kern_##level,
+static const struct cvl_igemm_filter_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
+
+const struct cvl_igemm_filter_kern *cvl_igemm_filter_kern(enum cvl_isa isa)
+{
+    return kerns[isa];
+}
+
 struct job {
     struct cvl_igemm_filter_plan plan;
     const cvl_conv_args         *args;

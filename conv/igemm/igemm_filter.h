@@ -50,4 +50,18 @@ struct cvl_igemm_reach cvl_igemm_bring(const struct cvl_igemm_filter_plan *plan,
                                        const struct cvl_igemm_operand *operand, const float *data,
                                        const struct cvl_igemm_chunk *chunk, int first, int channels, float *band);
 
+/* igemm_filter_kern.c: tiles of cvl_gemm_kern's shapes whose a_row is 1, whose vectors follow one another and that end
+ * without bias or activation. They also fetch what a later chunk reads into the second-level cache, one line in each
+ * step of the reduction. */
+struct cvl_igemm_next {
+    const float *data;
+    ptrdiff_t    step[3];                        /* loops as those of the tile */
+};
+
+struct cvl_igemm_filter_kern {
+    void (*tile[CVL_TILE_VECTORS + 1])(const struct cvl_tile *tile, const struct cvl_igemm_next *next);
+};
+
+const struct cvl_igemm_filter_kern *cvl_igemm_filter_kern(enum cvl_isa isa);
+
 #endif
