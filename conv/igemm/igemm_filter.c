@@ -22,6 +22,7 @@ const struct cvl_igemm_filter_kern *cvl_igemm_filter_kern(enum cvl_isa isa)
 struct job {
     struct cvl_igemm_filter_plan plan;
     const cvl_conv_args         *args;
+    const struct cvl_igemm_filter_kern *kern;
     float                       *bands, *sums;
     ptrdiff_t                    slot_floats;    /* of the bands of a slot */
 };
@@ -69,6 +70,9 @@ static struct target target_scratch(const struct cvl_igemm_filter_plan *plan, co
     return (struct target){ sums, NULL, pitch, 1, tap * plan->cut.columns.taps, tap };
 }
 
+/* From where this chunk is to where the next one will be, in the tensors that tiles read; 0: not to be fetched. */
+struct ahead { ptrdiff_t rows, lanes; };
+
 /* One pass of a chunk by a share. */
 struct step {
     const struct job      *job;
@@ -76,6 +80,8 @@ struct step {
     struct cvl_igemm_chunk chunk;
     struct target          target;
     bool                   first, last;          /* chunk of the share */
+    struct ahead           ahead;
+    int                    fetched;              /* lines of the rows' operand in each position */
 };
 
 /* Positions [*begin, *end) of an axis of a chunk that meet tap j. */
@@ -84,15 +90,39 @@ static void meet(const struct cvl_igemm_axis *axis, int first, int count, int j,
     cvl_tap_range(j, axis->tap, axis->step, -(axis->first + first * axis->step), count, axis->extent, begin, end);
 }
 
-/* The tiles of some vectors of lanes, which `tile` has, by all rows. */
-static void multiply_rows(const struct cvl_igemm_filter_plan *plan, struct cvl_tile tile, int rows)
+/* What the i-th tile of a tap fetches: first the lanes' lines, of which each panel sees its own, then the rows' lines, in
+ * whatever panel there is room. A tap that meets the same elements as an earlier one has none of the lanes' lines. */
+static struct cvl_igemm_next next_of(struct step *step, const struct cvl_tile *tile, const float *rows, int i, bool seen)
 {
+    const struct cvl_igemm_filter_plan *plan = &step->job->plan;
+    const int line = plan->igemm->kern->lanes, lines = cvl_igemm_divide(step->share.rows, line);
+    const bool wide = step->ahead.lanes && !seen && i < tile->vectors;
+    const bool tall = !wide && step->ahead.rows && step->fetched < lines;
+    const ptrdiff_t *steps = tall ? tile->a_step : tile->b_step;
+    struct cvl_igemm_next next = { tile->b, { steps[0], steps[1], steps[2] } };
+    if (wide)
+        next.data += step->ahead.lanes + i * line;
+    else if (tall)
+        next.data = rows + step->ahead.rows + step->fetched++ * line;
+    return next;
+}
+
+/* The tiles of some vectors of lanes, which `tile` has, by all rows. */
+static void multiply_rows(struct step *step, struct cvl_tile tile, int rows, bool seen)
+{
+    const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const struct cvl_gemm_kern *kern = plan->igemm->kern;
     const int tiles = cvl_igemm_divide(rows, cvl_igemm_min(plan->height, kern->rows_max[tile.vectors]));
     const int low = rows / tiles, higher = rows % tiles;
+    const float *first = tile.a;
     for (int i = 0; i < tiles; i++) {
         tile.rows = low + (i < higher);
-        kern->tile[tile.vectors](&tile);
+        if (tile.a_row == 1 && tile.act == CVL_ACT_NONE) {
+            const struct cvl_igemm_next next = next_of(step, &tile, first, i, seen);
+            step->job->kern->tile[tile.vectors](&tile, &next);
+        } else {
+            kern->tile[tile.vectors](&tile);
+        }
         tile.a += tile.rows * tile.a_row;
         tile.out += tile.rows * tile.out_row;
         tile.add += tile.add ? tile.rows * tile.out_row : 0;
@@ -100,13 +130,14 @@ static void multiply_rows(const struct cvl_igemm_filter_plan *plan, struct cvl_t
 }
 
 /* One tap (or, joined, one row of taps): `tile` has all but what depends on it. */
-static void multiply_tap(const struct step *step, const struct cvl_igemm_reach *a, const struct cvl_igemm_reach *b,
+static void multiply_tap(struct step *step, const struct cvl_igemm_reach *a, const struct cvl_igemm_reach *b,
                          struct cvl_tile tile, int r, int s)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const struct cvl_igemm_cut *cut = &plan->cut;
     const struct cvl_igemm_chunk *chunk = &step->chunk;
     const int tap_row = step->share.first_tap + r, across = plan->joined ? cut->columns.taps : 1;
+    const bool seen = plan->lanes.is_x ? tap_row >= cut->rows.step || s >= cut->columns.step : r > 0 || s > 0;
     int top, bottom, left = 0, right = chunk->columns;
     meet(&cut->rows, chunk->first_row, chunk->rows, tap_row, &top, &bottom);
     if (!plan->joined)
@@ -127,11 +158,11 @@ static void multiply_tap(const struct step *step, const struct cvl_igemm_reach *
     tile.out += at;
     tile.add += tile.add ? at : 0;
     cvl_tile_join(&tile);
-    multiply_rows(plan, tile, step->share.rows * across);
+    multiply_rows(step, tile, step->share.rows * across, seen);
 }
 
 /* All taps of a panel of lanes, `vectors` from vector on. */
-static void multiply_panel(const struct step *step, const struct cvl_igemm_reach *a, const struct cvl_igemm_reach *b,
+static void multiply_panel(struct step *step, const struct cvl_igemm_reach *a, const struct cvl_igemm_reach *b,
                            int vector, int vectors)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
@@ -158,7 +189,7 @@ static void multiply_panel(const struct step *step, const struct cvl_igemm_reach
             multiply_tap(step, a, b, tile, r, s);
 }
 
-static void pass_by(const struct step *step, float *rows_band, float *lanes_band)
+static void pass_by(struct step *step, float *rows_band, float *lanes_band)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const struct share *share = &step->share;
@@ -167,6 +198,7 @@ static void pass_by(const struct step *step, float *rows_band, float *lanes_band
     const int lanes = plan->igemm->kern->lanes, vectors = cvl_igemm_divide(share->lanes, lanes);
     const int row = share->group * plan->rows.channels + share->first_row;
     const int lane = share->group * plan->lanes.channels + share->first_lane;
+    step->fetched = 0;
     cvl_phase("pack");
     const struct cvl_igemm_reach a = cvl_igemm_bring(plan, &plan->rows, rows, &step->chunk, row, share->rows,
                                                      rows_band);
@@ -205,6 +237,40 @@ static void unpack(const struct job *job, const struct share *share, const float
 
 static ptrdiff_t aligned(ptrdiff_t floats) { return (floats + 15) / 16 * 16; }
 
+static int first_chunk(const struct cvl_igemm_filter_plan *plan, int part)
+{
+    return (int)((int64_t)plan->chunks * part / plan->parts);
+}
+
+static ptrdiff_t distance(const struct cvl_igemm_operand *o, const struct cvl_igemm_chunk *from, int first,
+                          const struct cvl_igemm_chunk *to, int next)
+{
+    return o->packed ? 0 : cvl_igemm_place(o, to, next) - cvl_igemm_place(o, from, first);
+}
+
+/* The task's next chunk, or the first one of the task that this thread is likely to have then. */
+static struct ahead ahead_of(const struct step *step, int task, int chunk)
+{
+    const struct cvl_igemm_filter_plan *plan = &step->job->plan;
+    const struct share *share = &step->share;
+    struct share next = *share;
+    chunk++;
+    if (step->last) {
+        task += plan->igemm->ctx->threads;
+        if (task >= plan->shares * plan->parts)
+            return (struct ahead){ 0, 0 };
+        next = share_of(plan, task % plan->shares);
+        chunk = first_chunk(plan, task / plan->shares);
+    }
+    const struct cvl_igemm_chunk to = cvl_igemm_chunk(plan, chunk);
+    return (struct ahead){
+        distance(&plan->rows, &step->chunk, share->group * plan->rows.channels + share->first_row, &to,
+                 next.group * plan->rows.channels + next.first_row),
+        distance(&plan->lanes, &step->chunk, share->group * plan->lanes.channels + share->first_lane, &to,
+                 next.group * plan->lanes.channels + next.first_lane),
+    };
+}
+
 /* Task: a share and a part of the pixels; neighbours have the same part. */
 static void filter_task(int task, int slot, void *arg)
 {
@@ -213,13 +279,14 @@ static void filter_task(int task, int slot, void *arg)
     const int number = task % plan->shares, part = task / plan->shares;
     float *band = job->bands + slot * job->slot_floats, *other = band + aligned(plan->rows.floats);
     float *sums = job->sums + (plan->parts > 1 ? number * plan->parts + part : slot) * aligned(plan->sums_floats);
-    const int first = part * plan->part_chunks, last = cvl_igemm_min(plan->chunks, first + plan->part_chunks);
+    const int first = first_chunk(plan, part), last = first_chunk(plan, part + 1);
     struct step step = { .job = job, .share = share_of(plan, number) };
     step.target = plan->direct ? target_dw(job, &step.share) : target_scratch(plan, &step.share, sums);
     for (int chunk = first; chunk < last; chunk++) {
         step.chunk = cvl_igemm_chunk(plan, chunk);
         step.first = chunk == first;
         step.last = chunk == last - 1;
+        step.ahead = ahead_of(&step, task, chunk);
         pass_by(&step, band, other);
     }
     if (!plan->direct && plan->parts == 1) {
@@ -255,7 +322,8 @@ size_t cvl_igemm_filter_workspace(const struct cvl_igemm *g)
 
 cvl_status cvl_igemm_filter(const struct cvl_igemm *g, const cvl_conv_args *args, void *workspace)
 {
-    struct job job = { .plan = cvl_igemm_filter_plan(g), .args = args, .bands = workspace };
+    struct job job = { .plan = cvl_igemm_filter_plan(g), .args = args, .kern = cvl_igemm_filter_kern(g->ctx->isa),
+                       .bands = workspace };
     job.slot_floats = slot_floats(&job.plan);
     job.sums = job.bands + job.slot_floats * g->ctx->threads;
     cvl_parallel_for(g->ctx, job.plan.shares * job.plan.parts, filter_task, &job);

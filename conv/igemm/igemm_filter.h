@@ -28,7 +28,7 @@ struct cvl_igemm_filter_plan {
     int                      tap_rows, tap_blocks;       /* rows of taps of a task, how many times */
     int                      shares;             /* of the filter */
     int                      block_images, image_blocks;
-    int                      chunks, parts, part_chunks;
+    int                      chunks, parts;
     ptrdiff_t                sums_floats;        /* of a share: (r, s, rows.block, lanes.block) */
 };
 
@@ -37,6 +37,9 @@ struct cvl_igemm_filter_plan cvl_igemm_filter_plan(const struct cvl_igemm *igemm
 /* Some positions. */
 struct cvl_igemm_chunk { int image, images, first_row, rows, first_column, columns; };
 struct cvl_igemm_chunk cvl_igemm_chunk(const struct cvl_igemm_filter_plan *plan, int number);
+
+/* From the tensor's first element to a channel of a chunk's first position, at tap (0,0): maybe outside. */
+ptrdiff_t cvl_igemm_place(const struct cvl_igemm_operand *operand, const struct cvl_igemm_chunk *chunk, int channel);
 
 /* Where tiles find an operand: data[at] is the first position at tap (0,0); step: to the next column, row, image. */
 struct cvl_igemm_reach {

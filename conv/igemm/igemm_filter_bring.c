@@ -16,14 +16,18 @@ struct cvl_igemm_chunk cvl_igemm_chunk(const struct cvl_igemm_filter_plan *plan,
     return chunk;
 }
 
+ptrdiff_t cvl_igemm_place(const struct cvl_igemm_operand *o, const struct cvl_igemm_chunk *chunk, int channel)
+{
+    return chunk->image * o->image + channel * o->channel
+         + (o->rows.first + (ptrdiff_t)chunk->first_row * o->rows.step) * o->row
+         + (o->columns.first + (ptrdiff_t)chunk->first_column * o->columns.step) * o->column;
+}
+
 static struct cvl_igemm_reach reach_tensor(const struct cvl_igemm_operand *o, const float *data,
                                            const struct cvl_igemm_chunk *chunk, int first)
 {
     return (struct cvl_igemm_reach){
-        .data = data,
-        .at = chunk->image * o->image + first * o->channel
-            + (o->rows.first + (ptrdiff_t)chunk->first_row * o->rows.step) * o->row
-            + (o->columns.first + (ptrdiff_t)chunk->first_column * o->columns.step) * o->column,
+        .data = data, .at = cvl_igemm_place(o, chunk, first),
         .step = { o->columns.step * o->column, o->rows.step * o->row, o->image },
         .tap_row = o->rows.tap * o->row, .tap_column = o->columns.tap * o->column, .channel = o->channel,
     };

@@ -9,8 +9,8 @@ enum {
     ROWS_MOST = 256, LANES_MOST = 512, ROWS_LEAST = 28,   /* channels of a task */
     PARTS_FLOATS = 1 << 17,          /* sums of all parts */
     SUMS_FLOATS = 80 << 10,          /* sums of a task that cannot keep them in dw */
-    CHUNK_FLOATS = 150 << 10,        /* both operands of a chunk */
-    POSITIONS_MOST = 1024, POSITIONS_LEAST = 64, PART_POSITIONS = 196,
+    CHUNK_FLOATS = 96 << 10,         /* both operands of a chunk, besides which the next one is fetched */
+    POSITIONS_MOST = 448, POSITIONS_LEAST = 64, PART_POSITIONS = 196,
     COLLIDE = 512,                   /* floats: pixels so far apart share few lines of the caches */
 };
 
@@ -82,7 +82,7 @@ static void cut_positions(struct cvl_igemm_filter_plan *plan)
     struct cvl_igemm_cut *cut = &plan->cut;
     const int knob = plan->igemm->variant.knob[CVL_IGEMM_PIXELS];
     const double all = (double)cut->images * cut->rows.count * cut->columns.count;
-    int most = CHUNK_FLOATS / (plan->rows.block + 2 * plan->lanes.width);
+    int most = CHUNK_FLOATS / (plan->rows.block + (plan->lanes.packed ? 2 * plan->lanes.width : plan->lanes.block));
     most = cvl_igemm_max(POSITIONS_LEAST, cvl_igemm_min(most, POSITIONS_MOST));
     if (plan->parts > 1)
         most = (int)cvl_igemm_min(most, cvl_igemm_max(PART_POSITIONS, (int)(all / plan->parts) + 1));
@@ -103,8 +103,7 @@ static void cut_positions(struct cvl_igemm_filter_plan *plan)
     cut->column_blocks = cvl_igemm_divide(cut->columns.count, cut->block_columns);
     plan->image_blocks = cvl_igemm_divide(cut->images, plan->block_images);
     plan->chunks = cvl_igemm_max(1, plan->image_blocks * cut->row_blocks * cut->column_blocks);
-    plan->part_chunks = cvl_igemm_divide(plan->chunks, cvl_igemm_min(plan->chunks, plan->parts));
-    plan->parts = cvl_igemm_divide(plan->chunks, plan->part_chunks);
+    plan->parts = cvl_igemm_min(plan->chunks, plan->parts);
 }
 
 /* Vectors fill better with one operand's channels; else dw is written in the order of x's channels, unless transposing
@@ -127,12 +126,10 @@ static void choose_packing(struct cvl_igemm_filter_plan *plan)
     const struct cvl_igemm *g = plan->igemm;
     const int knob = g->variant.knob[CVL_IGEMM_PACK], lanes = g->kern->lanes;
     struct cvl_igemm_operand *rows = &plan->rows, *wide = &plan->lanes;
-    const bool collide = rows->channel == 1 ? rows->columns.step * rows->column % COLLIDE == 0 && rows->channels > 256
-                                            : rows->channel % COLLIDE == 0;
+    const bool collide = rows->channel != 1 && rows->channel % COLLIDE == 0;
     rows->planes = rows->channel != 1 && !plan->joined;
     rows->packed = plan->joined || knob == 2 || (knob != 1 && collide);
-    wide->packed = wide->channel != 1 || wide->channels % lanes != 0 || knob == 2
-                || (knob != 1 && wide->columns.step * wide->column % COLLIDE == 0);
+    wide->packed = wide->channel != 1 || wide->channels % lanes != 0 || knob == 2;
 }
 
 struct cvl_igemm_filter_plan cvl_igemm_filter_plan(const struct cvl_igemm *g)
