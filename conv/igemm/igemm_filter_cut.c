@@ -6,11 +6,12 @@
 
 enum {
     TASKS = 16,
-    ROWS_MOST = 256, LANES_MOST = 512, ROWS_LEAST = 28,   /* channels of a task */
+    ROWS_MOST = 128, LANES_MOST = 128, ROWS_LEAST = 28,   /* channels of a task */
     PARTS_FLOATS = 1 << 17,          /* sums of all parts */
     SUMS_FLOATS = 80 << 10,          /* sums of a task that cannot keep them in dw */
-    CHUNK_FLOATS = 96 << 10,         /* both operands of a chunk, besides which the next one is fetched */
+    CHUNK_FLOATS = 112 << 10,         /* both operands of a chunk, besides which the next one is fetched */
     POSITIONS_MOST = 448, POSITIONS_LEAST = 64, PART_POSITIONS = 196,
+    STEPS = 200,                     /* of a tile, about */
     COLLIDE = 512,                   /* floats: pixels so far apart share few lines of the caches */
 };
 
@@ -159,7 +160,7 @@ struct cvl_igemm_filter_plan cvl_igemm_filter_plan(const struct cvl_igemm *g)
     cut_shares(&plan);
     plan.vectors = cvl_tile_shape(g->kern, plan.joined ? plan.rows.block * cut->columns.taps : plan.rows.block,
                                   cvl_igemm_divide(plan.lanes.block, g->kern->lanes),
-                                  cvl_igemm_max(1, cut->rows.count * cut->columns.count), NULL);
+                                  cvl_igemm_max(1, cvl_igemm_min(STEPS, cut->rows.count * cut->columns.count)), NULL);
     plan.height = g->kern->rows_max[plan.vectors];
     plan.rows.width = plan.rows.block;
     plan.lanes.width = plan.vectors * g->kern->lanes;
