@@ -90,9 +90,11 @@ static void meet(const struct cvl_igemm_axis *axis, int first, int count, int j,
     cvl_tap_range(j, axis->tap, axis->step, -(axis->first + first * axis->step), count, axis->extent, begin, end);
 }
 
-/* What the i-th tile of a tap fetches: first the lanes' lines, of which each panel sees its own, then the rows' lines, in
- * whatever panel there is room. A tap that meets the same elements as an earlier one has none of the lanes' lines. */
-static struct cvl_igemm_next next_of(struct step *step, const struct cvl_tile *tile, const float *rows, int i, bool seen)
+/* What the i-th tile of a tap fetches where channels lie side by side, a line in each position: first the lanes' lines,
+ * of which each panel sees its own, then the rows' lines, in whatever panel there is room. A tap that meets the same
+ * elements as an earlier one has none of the lanes' lines. */
+static struct cvl_igemm_next next_pixels(struct step *step, const struct cvl_tile *tile, const float *rows, int i,
+                                         bool seen)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const int line = plan->igemm->kern->lanes, lines = cvl_igemm_divide(step->share.rows, line);
@@ -107,6 +109,33 @@ static struct cvl_igemm_next next_of(struct step *step, const struct cvl_tile *t
     return next;
 }
 
+/* The same where planes lie side by side: a line of as many channels as the innermost loop has steps, and further lines
+ * of these, or images, by the outer loops. */
+static struct cvl_igemm_next next_planes(struct step *step, const struct cvl_tile *tile)
+{
+    const struct cvl_igemm_filter_plan *plan = &step->job->plan;
+    const struct cvl_igemm_chunk *chunk = &step->chunk;
+    const int line = plan->igemm->kern->lanes, run = tile->count[0];
+    const int last = tile->count[2] > 1 ? 2 : 1, inner = chunk->images > 1 ? last - 1 : last;
+    const int covers = inner == 2 ? tile->count[1] * tile->count[2] : inner == 1 ? tile->count[1] : 1;
+    int number = step->fetched++;
+    for (int i = 0; i < 2; i++) {
+        const struct cvl_igemm_operand *o = i ? &plan->lanes : &plan->rows;
+        const int channels = i ? step->share.lanes : step->share.rows, blocks = cvl_igemm_divide(channels, run);
+        const int lines = cvl_igemm_divide(chunk->rows * chunk->columns * o->rows.step * o->columns.step, line * covers);
+        if (number < lines * blocks) {
+            const int first = cvl_igemm_min(number / lines * run, cvl_igemm_max(0, channels - run));
+            const float *tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y);
+            return (struct cvl_igemm_next){
+                tensor + (i ? step->ahead.lanes : step->ahead.rows) + first * o->channel + number % lines * covers * line,
+                { o->channel, inner >= 1 ? line : o->image, inner == 2 ? tile->count[1] * line : o->image },
+            };
+        }
+        number -= lines * blocks;
+    }
+    return (struct cvl_igemm_next){ tile->b, { 0, 0, 0 } };
+}
+
 /* The tiles of some vectors of lanes, which `tile` has, by all rows. */
 static void multiply_rows(struct step *step, struct cvl_tile tile, int rows, bool seen)
 {
@@ -117,8 +146,9 @@ static void multiply_rows(struct step *step, struct cvl_tile tile, int rows, boo
     const float *first = tile.a;
     for (int i = 0; i < tiles; i++) {
         tile.rows = low + (i < higher);
-        if (tile.a_row == 1 && tile.act == CVL_ACT_NONE) {
-            const struct cvl_igemm_next next = next_of(step, &tile, first, i, seen);
+        if (tile.act == CVL_ACT_NONE) {
+            const struct cvl_igemm_next next = plan->rows.planes ? next_planes(step, &tile)
+                                                                 : next_pixels(step, &tile, first, i, seen);
             step->job->kern->tile[tile.vectors](&tile, &next);
         } else {
             kern->tile[tile.vectors](&tile);
@@ -127,6 +157,22 @@ static void multiply_rows(struct step *step, struct cvl_tile tile, int rows, boo
         tile.out += tile.rows * tile.out_row;
         tile.add += tile.add ? tile.rows * tile.out_row : 0;
     }
+}
+
+/* A long loop in two, if it divides. */
+static void split_run(struct cvl_tile *tile)
+{
+    enum { RUN = 64 };
+    const int runs = cvl_igemm_divide(tile->count[0], RUN);
+    if (tile->count[2] > 1 || runs <= 1 || tile->count[0] % runs)
+        return;
+    tile->count[2] = tile->count[1];
+    tile->count[1] = runs;
+    tile->count[0] /= runs;
+    tile->a_step[2] = tile->a_step[1];
+    tile->b_step[2] = tile->b_step[1];
+    tile->a_step[1] = tile->count[0] * tile->a_step[0];
+    tile->b_step[1] = tile->count[0] * tile->b_step[0];
 }
 
 /* One tap (or, joined, one row of taps): `tile` has all but what depends on it. */
@@ -158,6 +204,8 @@ static void multiply_tap(struct step *step, const struct cvl_igemm_reach *a, con
     tile.out += at;
     tile.add += tile.add ? at : 0;
     cvl_tile_join(&tile);
+    if (plan->rows.planes)
+        split_run(&tile);
     multiply_rows(step, tile, step->share.rows * across, seen);
 }
 
@@ -242,9 +290,11 @@ static int first_chunk(const struct cvl_igemm_filter_plan *plan, int part)
     return (int)((int64_t)plan->chunks * part / plan->parts);
 }
 
-static ptrdiff_t distance(const struct cvl_igemm_operand *o, const struct cvl_igemm_chunk *from, int first,
-                          const struct cvl_igemm_chunk *to, int next)
+static ptrdiff_t distance(const struct cvl_igemm_filter_plan *plan, const struct cvl_igemm_operand *o,
+                          const struct cvl_igemm_chunk *from, int first, const struct cvl_igemm_chunk *to, int next)
 {
+    if (plan->rows.planes)
+        return cvl_igemm_place(o, to, next);
     return o->packed ? 0 : cvl_igemm_place(o, to, next) - cvl_igemm_place(o, from, first);
 }
 
@@ -258,15 +308,15 @@ static struct ahead ahead_of(const struct step *step, int task, int chunk)
     if (step->last) {
         task += plan->igemm->ctx->threads;
         if (task >= plan->shares * plan->parts)
-            return (struct ahead){ 0, 0 };
+            task = 0;
         next = share_of(plan, task % plan->shares);
         chunk = first_chunk(plan, task / plan->shares);
     }
     const struct cvl_igemm_chunk to = cvl_igemm_chunk(plan, chunk);
     return (struct ahead){
-        distance(&plan->rows, &step->chunk, share->group * plan->rows.channels + share->first_row, &to,
+        distance(plan, &plan->rows, &step->chunk, share->group * plan->rows.channels + share->first_row, &to,
                  next.group * plan->rows.channels + next.first_row),
-        distance(&plan->lanes, &step->chunk, share->group * plan->lanes.channels + share->first_lane, &to,
+        distance(plan, &plan->lanes, &step->chunk, share->group * plan->lanes.channels + share->first_lane, &to,
                  next.group * plan->lanes.channels + next.first_lane),
     };
 }

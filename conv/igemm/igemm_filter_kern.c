@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The micro-kernel of BWD_FILTER for an operand whose channels lie side by side: the rows of a tile are reached by
- * constant offsets, which leaves registers for a third stream, lines that are fetched for the next chunk.
+ * The micro-kernel of BWD_FILTER: that of gemm/, with a third stream of lines that are fetched for the next chunk. Rows
+ * of a tile lie side by side (NHWC) and are reached by constant offsets, or a plane apart (NCHW).
  *
  * Memory's latency is what a gradient of a filter meets that no other pass does: both operands are as large as images,
  * and each pixel takes part in few products before the next one comes. Measured on a Zen 4 (GFLOP/s of 118, 64 channels
@@ -8,6 +8,7 @@
  * each tile, 101 with four lines in a step for as long as there are any, 112 with one line in each step. */
 #include "base/vec.h"
 #include "conv/igemm/igemm_filter.h"
+#include "gemm/tile_reach.h"
 
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define SUMS 21                  /* of 32 registers */
@@ -28,27 +29,32 @@ struct place {
     int                          p1, p2;
 };
 
-CVL_INLINE void multiply_run(const struct place *at, const int rows, const int vectors, vf sums[SUMS])
+CVL_INLINE void multiply_run(const struct place *at, const int rows, const int vectors, const bool apart, vf sums[SUMS])
 {
     const struct cvl_tile *t = at->tile;
     const float *a = t->a + at->p1 * t->a_step[1] + at->p2 * t->a_step[2];
     const float *b = t->b + at->p1 * t->b_step[1] + at->p2 * t->b_step[2];
     const float *next = at->next->data + at->p1 * at->next->step[1] + at->p2 * at->next->step[2];
     const ptrdiff_t a_step = t->a_step[0], b_step = t->b_step[0], next_step = at->next->step[0];
+    struct cvl_tile_strides a_row = cvl_tile_strides(t->a_row);
+    const float *a_far = a + CVL_TILE_REACH * t->a_row;
     for (int p = t->count[0]; p > 0; p--) {
         vf lanes[CVL_TILE_VECTORS];
+        cvl_tile_forget(&a_row, apart ? rows : 0);
         UNROLL
         for (int j = 0; j < vectors; j++)
             lanes[j] = vf_keep(vf_load(b + j * VF_LANES));
         __builtin_prefetch(next, 0, 2);
         UNROLL
         for (int i = 0; i < rows; i++) {
-            const vf element = vf_set(a[i]);
+            const vf element = vf_set(!apart ? a[i] : *cvl_tile_reach(i < CVL_TILE_REACH ? a : a_far, a_row,
+                                                                      i % CVL_TILE_REACH));
             UNROLL
             for (int j = 0; j < vectors; j++)
                 sums[i * vectors + j] += element * lanes[j];
         }
         a += a_step;
+        a_far += a_step;
         b += b_step;
         next += next_step;
     }
@@ -63,13 +69,13 @@ CVL_INLINE bool advance(struct place *at)
 }
 
 CVL_INLINE const struct cvl_tile *multiply(const struct cvl_tile *t, const struct cvl_igemm_next *next, const int rows,
-                                           const int vectors, vf sums[SUMS])
+                                           const int vectors, const bool apart, vf sums[SUMS])
 {
     struct place at = { .tile = t, .next = next };
     if (t->count[1] <= 0 || t->count[2] <= 0)
         return t;
     do {
-        multiply_run(&at, rows, vectors, sums);
+        multiply_run(&at, rows, vectors, apart, sums);
         cvl_keep_in_memory(&at);
     } while (advance(&at));
     return at.tile;
@@ -102,7 +108,7 @@ CVL_INLINE void tile(const struct cvl_tile *t, const struct cvl_igemm_next *next
     for (int i = 0; i < rows; i++)   /* so that the lines are there when the sums are */
         for (int j = 0; j < vectors; j++)
             __builtin_prefetch(t->out + i * t->out_row + j * VF_LANES, 1);
-    t = multiply(t, next, rows, vectors, sums);
+    t = t->a_row == 1 ? multiply(t, next, rows, vectors, false, sums) : multiply(t, next, rows, vectors, true, sums);
     if (t->last == VF_LANES)
         store(t, rows, vectors, VF_LANES, sums);
     else
