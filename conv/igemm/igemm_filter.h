@@ -53,8 +53,8 @@ struct cvl_igemm_reach cvl_igemm_bring(const struct cvl_igemm_filter_plan *plan,
                                        const struct cvl_igemm_operand *operand, const float *data,
                                        const struct cvl_igemm_chunk *chunk, int first, int channels, float *band);
 
-/* igemm_filter_kern.c: tiles of cvl_gemm_kern's shapes whose a_row is 1, whose vectors follow one another and that end
- * without bias or activation. They also fetch what a later chunk reads into the second-level cache, one line in each
+/* igemm_filter_kern.c: tiles of cvl_gemm_kern's shapes whose vectors follow one another and that end without bias or
+ * activation. They also fetch what a later chunk reads into the second-level cache, one line in each
  * step of the reduction. */
 struct cvl_igemm_next {
     const float *data;
@@ -66,5 +66,9 @@ struct cvl_igemm_filter_kern {
 };
 
 const struct cvl_igemm_filter_kern *cvl_igemm_filter_kern(enum cvl_isa isa);
+
+/* igemm_turn_kern.c: the copy of cvl_gemm_kern, faster from every second column of planes, and from three planes. */
+struct cvl_igemm_turn_kern { void (*copy)(const struct cvl_copy *copy); };
+const struct cvl_igemm_turn_kern *cvl_igemm_turn_kern(enum cvl_isa isa);
 
 #endif

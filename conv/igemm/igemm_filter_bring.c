@@ -2,6 +2,16 @@
  * Where the tiles of BWD_FILTER find their operands: in the tensors, or in a copy of what a chunk sees of them. */
 #include "conv/igemm/igemm_filter.h"
 
+#define DECLARE(level) extern const struct cvl_igemm_turn_kern cvl_igemm_turn_kern_##level;
+CVL_ISA_LIST(DECLARE)
+#define ENTRY(level) &cvl_igemm_turn_kern_##level,
+static const struct cvl_igemm_turn_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
+
+const struct cvl_igemm_turn_kern *cvl_igemm_turn_kern(enum cvl_isa isa)
+{
+    return kerns[isa];
+}
+
 struct cvl_igemm_chunk cvl_igemm_chunk(const struct cvl_igemm_filter_plan *plan, int number)
 {
     const struct cvl_igemm_cut *cut = &plan->cut;
@@ -39,8 +49,10 @@ struct cvl_igemm_reach cvl_igemm_bring(const struct cvl_igemm_filter_plan *plan,
 {
     if (!o->packed)
         return reach_tensor(o, data, chunk, first);
+    struct cvl_gemm_kern kern = *plan->igemm->kern;
+    kern.copy = cvl_igemm_turn_kern(plan->igemm->ctx->isa)->copy;
     struct cvl_igemm_band fill = {
-        .kern = plan->igemm->kern, .row = o->row, .column = o->column, .channel = o->channel,
+        .kern = &kern, .row = o->row, .column = o->column, .channel = o->channel,
         .rows = o->rows, .columns = o->columns, .row_span = cvl_igemm_span(&o->rows, chunk->rows, false),
         .column_span = cvl_igemm_span(&o->columns, chunk->columns, false), .first_row = chunk->first_row,
         .row_count = chunk->rows, .first_column = chunk->first_column, .column_count = chunk->columns,
