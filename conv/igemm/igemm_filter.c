@@ -146,7 +146,7 @@ static void multiply_rows(struct step *step, struct cvl_tile tile, int rows, boo
     const float *first = tile.a;
     for (int i = 0; i < tiles; i++) {
         tile.rows = low + (i < higher);
-        if (tile.act == CVL_ACT_NONE) {
+        if (tile.act == CVL_ACT_NONE && tile.count[0] > 0) {
             const struct cvl_igemm_next next = plan->rows.planes ? next_planes(step, &tile)
                                                                  : next_pixels(step, &tile, first, i, seen);
             step->job->kern->tile[tile.vectors](&tile, &next);

@@ -7,9 +7,10 @@
 enum {
     TASKS = 16,
     ROWS_MOST = 128, LANES_MOST = 128, ROWS_LEAST = 28,   /* channels of a task */
+    TURNED_ROWS_MOST = 256, TURNED_LANES_MOST = 64,       /* where lanes are packed, once for each block of rows */
     PARTS_FLOATS = 1 << 17,          /* sums of all parts */
     SUMS_FLOATS = 80 << 10,          /* sums of a task that cannot keep them in dw */
-    CHUNK_FLOATS = 112 << 10,         /* both operands of a chunk, besides which the next one is fetched */
+    CHUNK_FLOATS = 112 << 10, TURNED_CHUNK_FLOATS = 80 << 10,   /* of a chunk, besides which the next one is fetched */
     POSITIONS_MOST = 448, POSITIONS_LEAST = 64, PART_POSITIONS = 196,
     STEPS = 200,                     /* of a tile, about */
     COLLIDE = 512,                   /* floats: pixels so far apart share few lines of the caches */
@@ -31,7 +32,8 @@ static void cut_shares(struct cvl_igemm_filter_plan *plan)
     const double filter = (double)g->desc->groups * g->in_channels * g->out_channels * g->taps;
     const int parts = (int)cvl_igemm_max(1, cvl_igemm_min(TASKS, (int)(PARTS_FLOATS / filter)));
     const bool scratch = !plan->direct || parts > 1;
-    int rows = ROWS_MOST, most = LANES_MOST;
+    int rows = plan->lanes.packed ? TURNED_ROWS_MOST : ROWS_MOST;
+    int most = plan->lanes.packed ? TURNED_LANES_MOST : LANES_MOST;
     plan->tap_rows = plan->cut.rows.taps;
     for (;;) {
         set_block(&plan->rows, 1, rows);
@@ -83,7 +85,8 @@ static void cut_positions(struct cvl_igemm_filter_plan *plan)
     struct cvl_igemm_cut *cut = &plan->cut;
     const int knob = plan->igemm->variant.knob[CVL_IGEMM_PIXELS];
     const double all = (double)cut->images * cut->rows.count * cut->columns.count;
-    int most = CHUNK_FLOATS / (plan->rows.block + (plan->lanes.packed ? 2 * plan->lanes.width : plan->lanes.block));
+    int most = plan->lanes.packed ? TURNED_CHUNK_FLOATS / (plan->rows.block + 2 * plan->lanes.width)
+                                  : CHUNK_FLOATS / (plan->rows.block + plan->lanes.block);
     most = cvl_igemm_max(POSITIONS_LEAST, cvl_igemm_min(most, POSITIONS_MOST));
     if (plan->parts > 1)
         most = (int)cvl_igemm_min(most, cvl_igemm_max(PART_POSITIONS, (int)(all / plan->parts) + 1));
@@ -107,6 +110,12 @@ static void cut_positions(struct cvl_igemm_filter_plan *plan)
     plan->parts = cvl_igemm_min(plan->chunks, plan->parts);
 }
 
+/* How often a plane of the lanes' operand is turned, all in all. */
+static int turned(int lanes, int rows)
+{
+    return lanes * cvl_igemm_divide(rows, TURNED_ROWS_MOST);
+}
+
 /* Vectors fill better with one operand's channels; else dw is written in the order of x's channels, unless transposing
  * x takes more than transposing dy. */
 static bool lanes_from_y(const struct cvl_igemm *g)
@@ -119,7 +128,8 @@ static bool lanes_from_y(const struct cvl_igemm *g)
         return knob == 2;
     if (y_share > 1.1 * x_share || (g->desc->w_layout == CVL_RSCK && y_share > 0.9 * x_share))
         return true;
-    return g->in.at[1] != 1 && g->out.at[1] != 1 && 2 * k <= c && y_share >= x_share && k * g->taps <= 1024;
+    return g->in.at[1] != 1 && g->out.at[1] != 1 && y_share >= x_share && k * g->taps <= 1024
+        && 2 * turned(k, c) <= turned(c, k);
 }
 
 static void choose_packing(struct cvl_igemm_filter_plan *plan)
