@@ -70,7 +70,7 @@ static struct target target_scratch(const struct cvl_igemm_filter_plan *plan, co
     return (struct target){ sums, NULL, pitch, 1, tap * plan->cut.columns.taps, tap };
 }
 
-/* From where this chunk is to where the next one will be, in the tensors that tiles read; 0: not to be fetched. */
+/* Where the next chunk begins: planes from their tensor's first element on, pixels from where they are in this chunk. */
 struct ahead { ptrdiff_t rows, lanes; };
 
 /* One pass of a chunk by a share. */
@@ -81,7 +81,7 @@ struct step {
     struct target          target;
     bool                   first, last;          /* chunk of the share */
     struct ahead           ahead;
-    int                    fetched;              /* lines of the rows' operand in each position */
+    int                    tall, wide;           /* what has been fetched of the rows' operand, and of the lanes' */
 };
 
 /* Positions [*begin, *end) of an axis of a chunk that meet tap j. */
@@ -90,54 +90,58 @@ static void meet(const struct cvl_igemm_axis *axis, int first, int count, int j,
     cvl_tap_range(j, axis->tap, axis->step, -(axis->first + first * axis->step), count, axis->extent, begin, end);
 }
 
-/* What the i-th tile of a tap fetches where channels lie side by side, a line in each position: first the lanes' lines,
- * of which each panel sees its own, then the rows' lines, in whatever panel there is room. A tap that meets the same
- * elements as an earlier one has none of the lanes' lines. */
-static struct cvl_igemm_next next_pixels(struct step *step, const struct cvl_tile *tile, const float *rows, int i,
-                                         bool seen)
+/* The next tile's fetch where channels lie side by side: one of their lines in each position. */
+static bool next_pixels(const float *from, const ptrdiff_t *steps, int line, int lines, int *number,
+                        struct cvl_igemm_next *next)
+{
+    if (*number >= lines)
+        return false;
+    *next = (struct cvl_igemm_next){ from + (*number)++ * line, { steps[0], steps[1], steps[2] } };
+    return true;
+}
+
+/* The same where planes do: a line of as many channels as the innermost loop has steps, and further lines of these, or
+ * images, by the outer loops. */
+static bool next_planes(const struct step *step, const struct cvl_tile *tile, const struct cvl_igemm_operand *o,
+                        ptrdiff_t ahead, int channels, int *number, struct cvl_igemm_next *next)
+{
+    const struct cvl_igemm_chunk *chunk = &step->chunk;
+    const int line = step->job->plan.igemm->kern->lanes, run = tile->count[0];
+    const int last = tile->count[2] > 1 ? 2 : 1, inner = chunk->images > 1 ? last - 1 : last;
+    const int covers = inner == 2 ? tile->count[1] * tile->count[2] : inner == 1 ? tile->count[1] : 1;
+    const int lines = cvl_igemm_divide(chunk->rows * chunk->columns * o->rows.step * o->columns.step, line * covers);
+    if (*number >= lines * cvl_igemm_divide(channels, run))
+        return false;
+    const int first = cvl_igemm_min(*number / lines * run, cvl_igemm_max(0, channels - run));
+    const float *tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y);
+    *next = (struct cvl_igemm_next){
+        tensor + ahead + first * o->channel + (*number)++ % lines * covers * line,
+        { o->channel, inner >= 1 ? line : o->image, inner == 2 ? tile->count[1] * line : o->image },
+    };
+    return true;
+}
+
+/* Lanes first, of which each panel sees its own; then rows, in whatever panel there is room. `rows`: the tap's first. */
+static struct cvl_igemm_next next_of(struct step *step, const struct cvl_tile *tile, const float *rows)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
-    const int line = plan->igemm->kern->lanes, lines = cvl_igemm_divide(step->share.rows, line);
-    const bool wide = step->ahead.lanes && !seen && i < tile->vectors;
-    const bool tall = !wide && step->ahead.rows && step->fetched < lines;
-    const ptrdiff_t *steps = tall ? tile->a_step : tile->b_step;
-    struct cvl_igemm_next next = { tile->b, { steps[0], steps[1], steps[2] } };
-    if (wide)
-        next.data += step->ahead.lanes + i * line;
-    else if (tall)
-        next.data = rows + step->ahead.rows + step->fetched++ * line;
+    const int line = plan->igemm->kern->lanes;
+    struct cvl_igemm_next next = { tile->b, { 0, 0, 0 } };
+    if (plan->lanes.channel != 1
+            ? next_planes(step, tile, &plan->lanes, step->ahead.lanes, step->share.lanes, &step->wide, &next)
+            : !plan->lanes.packed
+              && next_pixels(tile->b + step->ahead.lanes, tile->b_step, line, tile->vectors, &step->wide, &next))
+        return next;
+    if (plan->rows.channel != 1 && !plan->joined)
+        next_planes(step, tile, &plan->rows, step->ahead.rows, step->share.rows, &step->tall, &next);
+    else if (!plan->rows.packed)
+        next_pixels(rows + step->ahead.rows, tile->a_step, line, cvl_igemm_divide(step->share.rows, line), &step->tall,
+                    &next);
     return next;
 }
 
-/* The same where planes lie side by side: a line of as many channels as the innermost loop has steps, and further lines
- * of these, or images, by the outer loops. */
-static struct cvl_igemm_next next_planes(struct step *step, const struct cvl_tile *tile)
-{
-    const struct cvl_igemm_filter_plan *plan = &step->job->plan;
-    const struct cvl_igemm_chunk *chunk = &step->chunk;
-    const int line = plan->igemm->kern->lanes, run = tile->count[0];
-    const int last = tile->count[2] > 1 ? 2 : 1, inner = chunk->images > 1 ? last - 1 : last;
-    const int covers = inner == 2 ? tile->count[1] * tile->count[2] : inner == 1 ? tile->count[1] : 1;
-    int number = step->fetched++;
-    for (int i = 0; i < 2; i++) {
-        const struct cvl_igemm_operand *o = i ? &plan->lanes : &plan->rows;
-        const int channels = i ? step->share.lanes : step->share.rows, blocks = cvl_igemm_divide(channels, run);
-        const int lines = cvl_igemm_divide(chunk->rows * chunk->columns * o->rows.step * o->columns.step, line * covers);
-        if (number < lines * blocks) {
-            const int first = cvl_igemm_min(number / lines * run, cvl_igemm_max(0, channels - run));
-            const float *tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y);
-            return (struct cvl_igemm_next){
-                tensor + (i ? step->ahead.lanes : step->ahead.rows) + first * o->channel + number % lines * covers * line,
-                { o->channel, inner >= 1 ? line : o->image, inner == 2 ? tile->count[1] * line : o->image },
-            };
-        }
-        number -= lines * blocks;
-    }
-    return (struct cvl_igemm_next){ tile->b, { 0, 0, 0 } };
-}
-
 /* The tiles of some vectors of lanes, which `tile` has, by all rows. */
-static void multiply_rows(struct step *step, struct cvl_tile tile, int rows, bool seen)
+static void multiply_rows(struct step *step, struct cvl_tile tile, int rows)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const struct cvl_gemm_kern *kern = plan->igemm->kern;
@@ -147,8 +151,7 @@ static void multiply_rows(struct step *step, struct cvl_tile tile, int rows, boo
     for (int i = 0; i < tiles; i++) {
         tile.rows = low + (i < higher);
         if (tile.act == CVL_ACT_NONE && tile.count[0] > 0) {
-            const struct cvl_igemm_next next = plan->rows.planes ? next_planes(step, &tile)
-                                                                 : next_pixels(step, &tile, first, i, seen);
+            const struct cvl_igemm_next next = next_of(step, &tile, first);
             step->job->kern->tile[tile.vectors](&tile, &next);
         } else {
             kern->tile[tile.vectors](&tile);
@@ -183,11 +186,12 @@ static void multiply_tap(struct step *step, const struct cvl_igemm_reach *a, con
     const struct cvl_igemm_cut *cut = &plan->cut;
     const struct cvl_igemm_chunk *chunk = &step->chunk;
     const int tap_row = step->share.first_tap + r, across = plan->joined ? cut->columns.taps : 1;
-    const bool seen = plan->lanes.is_x ? tap_row >= cut->rows.step || s >= cut->columns.step : r > 0 || s > 0;
     int top, bottom, left = 0, right = chunk->columns;
     meet(&cut->rows, chunk->first_row, chunk->rows, tap_row, &top, &bottom);
     if (!plan->joined)
         meet(&cut->columns, chunk->first_column, chunk->columns, s, &left, &right);
+    if (plan->lanes.channel == 1 && (plan->lanes.is_x ? tap_row < cut->rows.step && s < cut->columns.step : r + s == 0))
+        step->wide = 0;   /* pixels that no tap before has seen */
     const bool none = right <= left || bottom <= top || chunk->images <= 0;
     if (none && !step->first && !step->last)
         return;
@@ -204,9 +208,9 @@ static void multiply_tap(struct step *step, const struct cvl_igemm_reach *a, con
     tile.out += at;
     tile.add += tile.add ? at : 0;
     cvl_tile_join(&tile);
-    if (plan->rows.planes)
+    if (plan->rows.planes || plan->lanes.channel != 1)
         split_run(&tile);
-    multiply_rows(step, tile, step->share.rows * across, seen);
+    multiply_rows(step, tile, step->share.rows * across);
 }
 
 /* All taps of a panel of lanes, `vectors` from vector on. */
@@ -246,7 +250,7 @@ static void pass_by(struct step *step, float *rows_band, float *lanes_band)
     const int lanes = plan->igemm->kern->lanes, vectors = cvl_igemm_divide(share->lanes, lanes);
     const int row = share->group * plan->rows.channels + share->first_row;
     const int lane = share->group * plan->lanes.channels + share->first_lane;
-    step->fetched = 0;
+    step->tall = step->wide = 0;
     cvl_phase("pack");
     const struct cvl_igemm_reach a = cvl_igemm_bring(plan, &plan->rows, rows, &step->chunk, row, share->rows,
                                                      rows_band);
@@ -290,12 +294,10 @@ static int first_chunk(const struct cvl_igemm_filter_plan *plan, int part)
     return (int)((int64_t)plan->chunks * part / plan->parts);
 }
 
-static ptrdiff_t distance(const struct cvl_igemm_filter_plan *plan, const struct cvl_igemm_operand *o,
-                          const struct cvl_igemm_chunk *from, int first, const struct cvl_igemm_chunk *to, int next)
+static ptrdiff_t distance(const struct cvl_igemm_operand *o, const struct cvl_igemm_chunk *from, int first,
+                          const struct cvl_igemm_chunk *to, int next)
 {
-    if (plan->rows.planes)
-        return cvl_igemm_place(o, to, next);
-    return o->packed ? 0 : cvl_igemm_place(o, to, next) - cvl_igemm_place(o, from, first);
+    return cvl_igemm_place(o, to, next) - (o->channel == 1 ? cvl_igemm_place(o, from, first) : 0);
 }
 
 /* The task's next chunk, or the first one of the task that this thread is likely to have then. */
@@ -314,9 +316,9 @@ static struct ahead ahead_of(const struct step *step, int task, int chunk)
     }
     const struct cvl_igemm_chunk to = cvl_igemm_chunk(plan, chunk);
     return (struct ahead){
-        distance(plan, &plan->rows, &step->chunk, share->group * plan->rows.channels + share->first_row, &to,
+        distance(&plan->rows, &step->chunk, share->group * plan->rows.channels + share->first_row, &to,
                  next.group * plan->rows.channels + next.first_row),
-        distance(plan, &plan->lanes, &step->chunk, share->group * plan->lanes.channels + share->first_lane, &to,
+        distance(&plan->lanes, &step->chunk, share->group * plan->lanes.channels + share->first_lane, &to,
                  next.group * plan->lanes.channels + next.first_lane),
     };
 }

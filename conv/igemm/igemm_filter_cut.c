@@ -4,6 +4,8 @@
  * and go. Pixels are cut into parts only while all parts' sums together are small. */
 #include "conv/igemm/igemm_filter.h"
 
+#include <math.h>
+
 enum {
     TASKS = 16,
     ROWS_MOST = 128, LANES_MOST = 128, ROWS_LEAST = 28,   /* channels of a task */
@@ -11,7 +13,7 @@ enum {
     PARTS_FLOATS = 1 << 17,          /* sums of all parts */
     SUMS_FLOATS = 80 << 10,          /* sums of a task that cannot keep them in dw */
     CHUNK_FLOATS = 112 << 10, TURNED_CHUNK_FLOATS = 80 << 10,   /* of a chunk, besides which the next one is fetched */
-    POSITIONS_MOST = 448, POSITIONS_LEAST = 64, PART_POSITIONS = 196,
+    POSITIONS_MOST = 448, POSITIONS_LEAST = 64, PART_POSITIONS = 448,
     STEPS = 200,                     /* of a tile, about */
     COLLIDE = 512,                   /* floats: pixels so far apart share few lines of the caches */
 };
@@ -30,7 +32,8 @@ static void cut_shares(struct cvl_igemm_filter_plan *plan)
     const struct cvl_igemm *g = plan->igemm;
     const int lanes = g->kern->lanes, columns = plan->cut.columns.taps;
     const double filter = (double)g->desc->groups * g->in_channels * g->out_channels * g->taps;
-    const int parts = (int)cvl_igemm_max(1, cvl_igemm_min(TASKS, (int)(PARTS_FLOATS / filter)));
+    const double positions = (double)plan->cut.images * plan->cut.rows.count * plan->cut.columns.count;
+    const int parts = (int)fmax(1, fmin(TASKS, fmin(PARTS_FLOATS / filter, positions / PART_POSITIONS)));
     const bool scratch = !plan->direct || parts > 1;
     int rows = plan->lanes.packed ? TURNED_ROWS_MOST : ROWS_MOST;
     int most = plan->lanes.packed ? TURNED_LANES_MOST : LANES_MOST;
@@ -89,7 +92,7 @@ static void cut_positions(struct cvl_igemm_filter_plan *plan)
                                   : CHUNK_FLOATS / (plan->rows.block + plan->lanes.block);
     most = cvl_igemm_max(POSITIONS_LEAST, cvl_igemm_min(most, POSITIONS_MOST));
     if (plan->parts > 1)
-        most = (int)cvl_igemm_min(most, cvl_igemm_max(PART_POSITIONS, (int)(all / plan->parts) + 1));
+        most = (int)fmin(most, fmax(PART_POSITIONS, ceil(all / plan->parts)));
     for (most = knob ? knob : most;; most /= 2) {
         cut->block_columns = cvl_igemm_divide(cut->columns.count,
                                               cvl_igemm_divide(cut->columns.count, cvl_igemm_max(1, most)));
@@ -110,26 +113,23 @@ static void cut_positions(struct cvl_igemm_filter_plan *plan)
     plan->parts = cvl_igemm_min(plan->chunks, plan->parts);
 }
 
-/* How often a plane of the lanes' operand is turned, all in all. */
-static int turned(int lanes, int rows)
+/* About how many multiply-adds of a vector a position costs with lanes from one operand and rows from the other: TURN
+ * is what it takes to turn a vector of planes, UNPACK to write one of sums to where dw has it. */
+static double position_cost(const struct cvl_igemm *g, bool from_x)
 {
-    return lanes * cvl_igemm_divide(rows, TURNED_ROWS_MOST);
+    enum { TURN = 6, UNPACK = 8 };
+    const struct cvl_strides *of = from_x ? &g->in : &g->out;
+    const int lanes = from_x ? g->in_channels : g->out_channels, rows = from_x ? g->out_channels : g->in_channels;
+    const double vectors = cvl_igemm_divide(lanes, g->kern->lanes), sums = vectors * rows * g->taps;
+    const double pixels = fmax(1, (double)g->desc->n * cvl_conv_p(g->desc) * cvl_conv_q(g->desc));
+    const double turned = of->at[1] == 1 ? 0 : vectors * TURN * cvl_igemm_divide(rows, TURNED_ROWS_MOST);
+    return sums + turned + (g->w.at[from_x] == 1 ? 0 : UNPACK * sums / pixels);
 }
 
-/* Vectors fill better with one operand's channels; else dw is written in the order of x's channels, unless transposing
- * x takes more than transposing dy. */
 static bool lanes_from_y(const struct cvl_igemm *g)
 {
-    const int lanes = g->kern->lanes, c = g->in_channels, k = g->out_channels;
-    const double x_share = (double)c / (cvl_igemm_divide(c, lanes) * lanes);
-    const double y_share = (double)k / (cvl_igemm_divide(k, lanes) * lanes);
     const int knob = g->variant.knob[CVL_IGEMM_LANES];
-    if (knob)
-        return knob == 2;
-    if (y_share > 1.1 * x_share || (g->desc->w_layout == CVL_RSCK && y_share > 0.9 * x_share))
-        return true;
-    return g->in.at[1] != 1 && g->out.at[1] != 1 && y_share >= x_share && k * g->taps <= 1024
-        && 2 * turned(k, c) <= turned(c, k);
+    return knob ? knob == 2 : position_cost(g, false) < 0.99 * position_cost(g, true);
 }
 
 static void choose_packing(struct cvl_igemm_filter_plan *plan)

@@ -108,7 +108,10 @@ static int interleave(const struct cvl_copy *c)
 static void copy(const struct cvl_copy *given)
 {
     struct cvl_copy rest = *given;
-    if (rest.from_row == 1 && rest.lanes == 3 && rest.to_row == 3) {
+    if (rest.from_lane == 1 && rest.from_row == rest.lanes && rest.to_row == rest.lanes) {
+        rest.lanes *= rest.rows;
+        rest.rows = 1;
+    } else if (rest.from_row == 1 && rest.lanes == 3 && rest.to_row == 3) {
         const int done = interleave(&rest);
         rest.from += done;
         rest.to += 3 * done;
