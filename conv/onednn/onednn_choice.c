@@ -20,7 +20,7 @@ static const struct { dnnl_alg_kind_t kind; float alpha, beta; } eltwise[] = {
     [CVL_ACT_HARDSWISH] = { dnnl_eltwise_hardswish, 1.0f / 6, 0.5f }, [CVL_ACT_GELU] = { dnnl_eltwise_gelu_erf, 0, 0 },
 };
 
-struct cvl_dnnl_md *cvl_onednn_image_md(const cvl_conv_desc *desc, enum cvl_tensor tensor)
+struct cvl_dnnl_md *cvl_onednn_image_md(const cvl_conv_desc *desc, enum cvl_tensor tensor, bool any)
 {
     const struct cvl_strides strides = cvl_conv_strides(desc, tensor);
     dnnl_dims_t dims = { 0 }, steps = { 0 };
@@ -30,7 +30,11 @@ struct cvl_dnnl_md *cvl_onednn_image_md(const cvl_conv_desc *desc, enum cvl_tens
         dims[i] = sizes[i];
         steps[i] = strides.at[i];
     }
+    if (desc->n == 0)   /* an empty batch is never run; it packs like others */
+        dims[0] = 1;
     const dnnl_data_type_t type = types[cvl_conv_type(desc, tensor)];
+    if (any)
+        return cvl_dnnl_md_by_tag(4, dims, type, dnnl_format_tag_any);
     return strides.block ? cvl_dnnl_md_by_tag(4, dims, type, dnnl_nChw16c)
                          : cvl_dnnl_md_by_strides(4, dims, type, steps);
 }
@@ -84,6 +88,13 @@ const char *cvl_onednn_pd_name(const_dnnl_primitive_desc_t pd)
 {
     const char *name = NULL;
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "unnamed";
+}
+
+dnnl_query_t cvl_onednn_image_query(cvl_pass pass, enum cvl_tensor tensor)
+{
+    if (tensor == CVL_X)
+        return pass == CVL_BWD_DATA ? dnnl_query_diff_src_md : dnnl_query_src_md;
+    return pass == CVL_FWD ? dnnl_query_dst_md : dnnl_query_diff_dst_md;
 }
 
 dnnl_query_t cvl_onednn_filter_query(cvl_pass pass)
@@ -143,15 +154,21 @@ static int format_of(const cvl_conv_desc *desc, dnnl_primitive_desc_t pd)
     return cvl_filter_format(cvl_dnnl_query_md(pd, cvl_onednn_filter_query(desc->pass), 0));
 }
 
+static bool is_same_kind(const struct cvl_variant *a, const struct cvl_variant *b)
+{
+    return a->knob[CVL_ONEDNN_FILTER] == b->knob[CVL_ONEDNN_FILTER]
+        && a->knob[CVL_ONEDNN_INNER] == b->knob[CVL_ONEDNN_INNER];
+}
+
 /* oneDNN 2 lists an implementation twice when its code is in the primitive cache. Of formats without a number only the
  * first choice is of use, which needs none. */
-static bool is_new(const struct cvl_onednn_choices *choices, dnnl_primitive_desc_t pd, int format)
+static bool is_new(const struct cvl_onednn_choices *choices, dnnl_primitive_desc_t pd, const struct cvl_variant *variant)
 {
     for (int i = 0; i < choices->count; i++)
-        if (choices->variant[i].knob[CVL_ONEDNN_FILTER] == format
+        if (is_same_kind(&choices->variant[i], variant)
             && strcmp(cvl_onednn_pd_name(choices->pd[i]), cvl_onednn_pd_name(pd)) == 0)
             return false;
-    return format > 0 || choices->count == 0;
+    return variant->knob[CVL_ONEDNN_FILTER] > 0 || choices->count == 0;
 }
 
 /* Brgemm code and GEMMs cut their sums by the number of threads, gradients of filters are added up per thread, and a
@@ -170,43 +187,70 @@ static void number_choices(struct cvl_onednn_choices *choices)
     for (int i = 0; i < choices->count; i++) {
         int before = 0;
         for (int j = 0; j < choices->count; j++)
-            before += choices->variant[j].knob[CVL_ONEDNN_FILTER] == choices->variant[i].knob[CVL_ONEDNN_FILTER]
+            before += is_same_kind(&choices->variant[j], &choices->variant[i])
                    && strcmp(cvl_onednn_pd_name(choices->pd[j]), cvl_onednn_pd_name(choices->pd[i])) < 0;
         choices->variant[i].knob[CVL_ONEDNN_IMPL] = before ? before + 1 : 0;
     }
 }
 
-static void keep_choices(const cvl_conv_desc *desc, dnnl_primitive_desc_t *list, int count,
-                         struct cvl_onednn_choices *choices)
+/* Images in the caller's layouts need no inner ones. */
+static bool is_plain(const cvl_conv_desc *desc, dnnl_primitive_desc_t pd, const struct cvl_dnnl_md *x,
+                     const struct cvl_dnnl_md *y)
 {
+    return cvl_dnnl_md_equal(x, cvl_dnnl_query_md(pd, cvl_onednn_image_query(desc->pass, CVL_X), 0))
+        && cvl_dnnl_md_equal(y, cvl_dnnl_query_md(pd, cvl_onednn_image_query(desc->pass, CVL_Y), 0));
+}
+
+/* What oneDNN offers with the caller's layouts, or (inner) with its own and reorders around it. */
+static void add_choices(const cvl_conv_desc *desc, struct cvl_dnnl_conv conv, bool inner,
+                        struct cvl_onednn_choices *choices)
+{
+    enum { LIST_MAX = 24 };
+    dnnl_primitive_desc_t list[LIST_MAX];
+    const struct cvl_dnnl_md *x = conv.x, *y = conv.y;
+    const int most = choices->count + (inner ? CVL_ONEDNN_INNER_MAX : CVL_ONEDNN_CHOICES_MAX);
+    if (inner) {
+        conv.x = cvl_onednn_image_md(desc, CVL_X, true);
+        conv.y = cvl_onednn_image_md(desc, CVL_Y, true);
+    }
+    const int count = conv.x && conv.y ? cvl_dnnl_conv_list(&conv, list, LIST_MAX) : 0;
     for (int i = 0; i < count; i++) {
         const char *name = cvl_onednn_pd_name(list[i]);
-        const int format = format_of(desc, list[i]);
-        if (!is_refused(desc, name) && choices->count < CVL_ONEDNN_CHOICES_MAX
-            && is_new(choices, list[i], format)) {
-            choices->variant[choices->count].knob[CVL_ONEDNN_FILTER] = format;
-            choices->variant[choices->count].nondeterministic = !is_deterministic(desc, name);
+        struct cvl_variant variant = { .knob = { [CVL_ONEDNN_FILTER] = format_of(desc, list[i]),
+                                                 [CVL_ONEDNN_INNER] = inner },
+                                       .nondeterministic = !is_deterministic(desc, name) };
+        if (choices->count < most && !is_refused(desc, name) && is_new(choices, list[i], &variant)
+            && !(inner && is_plain(desc, list[i], x, y))) {
+            choices->variant[choices->count] = variant;
             choices->pd[choices->count++] = list[i];
         } else {
             dnnl_primitive_desc_destroy(list[i]);
         }
     }
-    choices->refused = count > 0 && choices->count == 0;
-    number_choices(choices);
+    choices->refused = choices->refused || (count > 0 && choices->count == 0);
+    if (inner) {
+        cvl_dnnl_md_destroy(conv.x);
+        cvl_dnnl_md_destroy(conv.y);
+    }
+}
+
+/* A user with planes does best to bring them into another layout first: version 2 lowers convolutions of planes to a
+ * GEMM. */
+static bool has_planes(const cvl_conv_desc *desc)
+{
+    return desc->x_layout == CVL_NCHW || desc->y_layout == CVL_NCHW;
 }
 
 void cvl_onednn_choices_create(const cvl_ctx *ctx, const cvl_conv_desc *given, struct cvl_onednn_choices *choices)
 {
-    enum { LIST_MAX = 24 };
-    dnnl_primitive_desc_t list[LIST_MAX];
     cvl_conv_desc desc = *given;
-    if (desc.n == 0)   /* an empty batch is never run; it packs like others */
+    if (desc.n == 0)   /* like every descriptor of an image */
         desc.n = 1;
     const struct cvl_dnnl_attr attr = attr_of(&desc);
     struct cvl_dnnl_conv conv = {
         .pass = desc.pass, .engine = cvl_onednn_engine(),
-        .x = cvl_onednn_image_md(&desc, CVL_X), .w = filter_md(&desc, true), .y = cvl_onednn_image_md(&desc, CVL_Y),
-        .bias = desc.epi.bias ? bias_md(&desc) : NULL,
+        .x = cvl_onednn_image_md(&desc, CVL_X, false), .w = filter_md(&desc, true),
+        .y = cvl_onednn_image_md(&desc, CVL_Y, false), .bias = desc.epi.bias ? bias_md(&desc) : NULL,
         .strides = { desc.stride_h, desc.stride_w }, .dilations = { desc.dil_h - 1, desc.dil_w - 1 },
         .pads_before = { desc.pad_top, desc.pad_left }, .pads_after = { desc.pad_bottom, desc.pad_right },
     };
@@ -214,7 +258,10 @@ void cvl_onednn_choices_create(const cvl_ctx *ctx, const cvl_conv_desc *given, s
     const int before = cvl_onednn_enter(ctx);
     if (conv.x && conv.w && conv.y && (conv.bias || !desc.epi.bias)
         && cvl_dnnl_attr_create(&attr, &conv.attr) == dnnl_success) {
-        keep_choices(&desc, list, cvl_dnnl_conv_list(&conv, list, LIST_MAX), choices);
+        add_choices(&desc, conv, false, choices);
+        if (has_planes(&desc))
+            add_choices(&desc, conv, true, choices);
+        number_choices(choices);
         dnnl_primitive_attr_destroy(conv.attr);
     }
     cvl_onednn_leave(before);

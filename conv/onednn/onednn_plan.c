@@ -33,20 +33,20 @@ static void add_query(struct cvl_onednn_step *step, int arg, enum cvl_onednn_buf
 
 /* ---- steps ---- */
 
-static void add_conv_operands(const cvl_conv_desc *desc, struct cvl_onednn *state, enum cvl_onednn_buffer filter)
+static void add_conv_operands(const cvl_conv_desc *desc, struct cvl_onednn *state, enum cvl_onednn_buffer filter,
+                              const bool inner[2])
 {
-    static const struct { int x, w, y; dnnl_query_t x_query, w_query, y_query; } passes[] = {
-        [CVL_FWD] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST,
-                      dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md },
-        [CVL_BWD_DATA] = { DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST,
-                           dnnl_query_diff_src_md, dnnl_query_weights_md, dnnl_query_diff_dst_md },
-        [CVL_BWD_FILTER] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST,
-                             dnnl_query_src_md, dnnl_query_diff_weights_md, dnnl_query_diff_dst_md },
+    static const struct { int x, w, y; } passes[] = {
+        [CVL_FWD] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST },
+        [CVL_BWD_DATA] = { DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST },
+        [CVL_BWD_FILTER] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST },
     };
     struct cvl_onednn_step *conv = &state->step[CVL_ONEDNN_CONV];
-    add_query(conv, passes[desc->pass].x, CVL_ONEDNN_X, passes[desc->pass].x_query, 0);
-    add_query(conv, passes[desc->pass].w, filter, passes[desc->pass].w_query, 0);
-    add_query(conv, passes[desc->pass].y, CVL_ONEDNN_Y, passes[desc->pass].y_query, 0);
+    add_query(conv, passes[desc->pass].x, inner[0] ? CVL_ONEDNN_X_INNER : CVL_ONEDNN_X,
+              cvl_onednn_image_query(desc->pass, CVL_X), 0);
+    add_query(conv, passes[desc->pass].w, filter, cvl_onednn_filter_query(desc->pass), 0);
+    add_query(conv, passes[desc->pass].y, inner[1] ? CVL_ONEDNN_Y_INNER : CVL_ONEDNN_Y,
+              cvl_onednn_image_query(desc->pass, CVL_Y), 0);
     if (desc->epi.bias)
         add_query(conv, DNNL_ARG_BIAS, CVL_ONEDNN_BIAS, dnnl_query_weights_md, 1);
     if (desc->quant.x_zero)
@@ -60,25 +60,41 @@ static cvl_status create_primitive(struct cvl_onednn_step *step)
     return status == dnnl_success ? CVL_OK : cvl_onednn_fail("make the code of a primitive", status);
 }
 
-/* From one format of the filter into the other; adding to what is there when a gradient is accumulated. */
-static cvl_status create_reorder(const struct cvl_onednn *state, bool inwards, bool adds, struct cvl_onednn_step *step)
+/* One side of a reorder. */
+struct end { enum cvl_onednn_buffer buffer; const struct cvl_dnnl_md *md; };
+
+/* From one format into the other; adding to what is there when a gradient is accumulated. */
+static cvl_status create_reorder(struct end from, struct end to, bool adds, struct cvl_onednn_step *step)
 {
-    const struct cvl_onednn_step *conv = &state->step[CVL_ONEDNN_CONV];
-    const struct cvl_dnnl_md *blocked = conv->operand[1].md;
-    const struct cvl_dnnl_md *from = inwards ? state->raw : blocked, *to = inwards ? blocked : state->raw;
     const struct cvl_dnnl_attr wanted = { .sum = adds };
     dnnl_primitive_attr_t attr;
     dnnl_status_t status = cvl_dnnl_attr_create(&wanted, &attr);
     if (status != dnnl_success)
         return cvl_onednn_fail("describe a reorder", status);
-    status = cvl_dnnl_reorder(from, to, attr, cvl_onednn_engine(), &step->pd);
+    status = cvl_dnnl_reorder(from.md, to.md, attr, cvl_onednn_engine(), &step->pd);
     dnnl_primitive_attr_destroy(attr);
     if (status != dnnl_success)
-        return cvl_onednn_fail("find a reorder of the filter", status);
-    add(step, DNNL_ARG_FROM, inwards ? CVL_ONEDNN_RAW : CVL_ONEDNN_BLOCKED, from);
-    add(step, DNNL_ARG_TO, inwards ? CVL_ONEDNN_BLOCKED : CVL_ONEDNN_RAW, to);
+        return cvl_onednn_fail("find a reorder of a tensor", status);
+    add(step, DNNL_ARG_FROM, from.buffer, from.md);
+    add(step, DNNL_ARG_TO, to.buffer, to.md);
     add_query(step, DNNL_ARG_SCRATCHPAD, CVL_ONEDNN_SCRATCH, dnnl_query_scratchpad_md, 0);
     return create_primitive(step);
+}
+
+/* An image into its inner layout if it is read, and out of that if it is written; both with a residual, which a run
+ * places into what it writes. */
+static cvl_status create_image_steps(const cvl_conv_desc *desc, struct cvl_onednn *state, enum cvl_tensor tensor)
+{
+    const bool is_y = tensor == CVL_Y, written = cvl_conv_written(desc->pass) == tensor;
+    const struct end outer = { is_y ? CVL_ONEDNN_Y : CVL_ONEDNN_X, state->image[is_y] };
+    const struct end inner = { is_y ? CVL_ONEDNN_Y_INNER : CVL_ONEDNN_X_INNER,
+                               state->step[CVL_ONEDNN_CONV].operand[is_y ? 2 : 0].md };
+    cvl_status status = CVL_OK;
+    if (!written || desc->epi.residual)
+        status = create_reorder(outer, inner, false, &state->step[is_y ? CVL_ONEDNN_Y_IN : CVL_ONEDNN_X_IN]);
+    if (status == CVL_OK && written)
+        status = create_reorder(inner, outer, false, &state->step[is_y ? CVL_ONEDNN_Y_OUT : CVL_ONEDNN_X_OUT]);
+    return status;
 }
 
 static cvl_status create_mds(const cvl_conv_desc *desc, struct cvl_onednn *state)
@@ -86,14 +102,17 @@ static cvl_status create_mds(const cvl_conv_desc *desc, struct cvl_onednn *state
     const dnnl_dims_t one = { 1 };
     state->raw = cvl_onednn_filter_md(desc);
     state->zero = cvl_dnnl_md_by_strides(1, one, dnnl_s32, one);
-    return state->raw && state->zero ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory for oneDNN's descriptors");
+    state->image[0] = cvl_onednn_image_md(desc, CVL_X, false);
+    state->image[1] = cvl_onednn_image_md(desc, CVL_Y, false);
+    return state->raw && state->zero && state->image[0] && state->image[1] ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory for oneDNN's descriptors");
 }
 
 /* The implementation that the knobs name; without knobs, oneDNN's first choice. */
 static cvl_status choose(cvl_plan *plan, dnnl_primitive_desc_t *pd)
 {
     const int *wanted = plan->variant.knob;
-    const bool first = wanted[CVL_ONEDNN_FILTER] == 0 && wanted[CVL_ONEDNN_IMPL] == 0;
+    const bool first = wanted[CVL_ONEDNN_FILTER] == 0 && wanted[CVL_ONEDNN_IMPL] == 0
+                    && wanted[CVL_ONEDNN_INNER] == 0;
     struct cvl_onednn_choices choices;
     cvl_onednn_choices_create(plan->ctx, &plan->desc, &choices);
     *pd = NULL;
@@ -107,8 +126,9 @@ static cvl_status choose(cvl_plan *plan, dnnl_primitive_desc_t *pd)
     if (*pd)
         return CVL_OK;
     const char *name = cvl_filter_format_name(wanted[CVL_ONEDNN_FILTER]);
-    return cvl_fail(CVL_ENOTFOUND, "filter is %d (%s) and impl is %d, and oneDNN has no such implementation here",
-                    wanted[CVL_ONEDNN_FILTER], name ? name : "no format", wanted[CVL_ONEDNN_IMPL]);
+    return cvl_fail(CVL_ENOTFOUND, "filter is %d (%s), impl is %d and inner is %d, and oneDNN has no such implementation "
+                    "here", wanted[CVL_ONEDNN_FILTER], name ? name : "no format", wanted[CVL_ONEDNN_IMPL],
+                    wanted[CVL_ONEDNN_INNER]);
 }
 
 /* A filter in its own format needs no reorder, but for a gradient that is added to another. */
@@ -117,12 +137,22 @@ static cvl_status create_steps(cvl_plan *plan, struct cvl_onednn *state)
     const cvl_conv_desc *desc = &plan->desc;
     const bool written = desc->pass == CVL_BWD_FILTER, adds = written && desc->epi.residual;
     struct cvl_onednn_step *conv = &state->step[CVL_ONEDNN_CONV];
-    const struct cvl_dnnl_md *blocked = cvl_dnnl_query_md(conv->pd, cvl_onednn_filter_query(desc->pass), 0);
-    const bool reorders = adds || !cvl_dnnl_md_equal(blocked, state->raw);
-    add_conv_operands(desc, state, reorders ? CVL_ONEDNN_BLOCKED : CVL_ONEDNN_RAW);
+    const struct end raw = { CVL_ONEDNN_RAW, state->raw };
+    const struct end blocked = { CVL_ONEDNN_BLOCKED,
+                                 cvl_dnnl_query_md(conv->pd, cvl_onednn_filter_query(desc->pass), 0) };
+    const bool reorders = adds || !cvl_dnnl_md_equal(blocked.md, state->raw);
+    bool inner[2];
+    for (int i = 0; i < 2; i++)
+        inner[i] = !cvl_dnnl_md_equal(state->image[i],
+            cvl_dnnl_query_md(conv->pd, cvl_onednn_image_query(desc->pass, i ? CVL_Y : CVL_X), 0));
+    add_conv_operands(desc, state, reorders ? CVL_ONEDNN_BLOCKED : CVL_ONEDNN_RAW, inner);
     cvl_status status = create_primitive(conv);
     if (status == CVL_OK && reorders)
-        status = create_reorder(state, !written, adds, &state->step[written ? CVL_ONEDNN_OUT : CVL_ONEDNN_IN]);
+        status = create_reorder(written ? blocked : raw, written ? raw : blocked, adds,
+                                &state->step[written ? CVL_ONEDNN_OUT : CVL_ONEDNN_IN]);
+    for (int i = 0; i < 2 && status == CVL_OK; i++)
+        if (inner[i])
+            status = create_image_steps(desc, state, i ? CVL_Y : CVL_X);
     return status;
 }
 
@@ -160,16 +190,23 @@ static void set_sizes(cvl_plan *plan, struct cvl_onednn *state)
 {
     const struct cvl_dnnl_md *blocked = state->step[CVL_ONEDNN_CONV].operand[1].md;
     const bool in = state->step[CVL_ONEDNN_IN].primitive, out = state->step[CVL_ONEDNN_OUT].primitive;
-    size_t scratch = scratch_bytes(&state->step[CVL_ONEDNN_CONV]);
+    size_t scratch = 0;
+    for (int i = 0; i < CVL_ONEDNN_STEPS; i++) {
+        const bool packs = i == CVL_ONEDNN_IN && plan->desc.const_filter;   /* has memory of its own */
+        const size_t bytes = packs ? 0 : scratch_bytes(&state->step[i]);
+        scratch = bytes > scratch ? bytes : scratch;
+    }
     if (in && plan->desc.const_filter) {
         plan->packed_bytes = cvl_dnnl_md_size(blocked);
         plan->packed_required = true;
         describe_packed(plan, blocked);
     }
-    if ((in && !plan->desc.const_filter) || out) {
-        const size_t reorder = scratch_bytes(&state->step[in ? CVL_ONEDNN_IN : CVL_ONEDNN_OUT]);
-        scratch = scratch > reorder ? scratch : reorder;
+    if ((in && !plan->desc.const_filter) || out)
         state->offset[CVL_ONEDNN_BLOCKED] = take(plan, cvl_dnnl_md_size(blocked));
+    for (int i = 0; i < 3; i += 2) {
+        const enum cvl_onednn_buffer buffer = state->step[CVL_ONEDNN_CONV].operand[i].buffer;
+        if (buffer == CVL_ONEDNN_X_INNER || buffer == CVL_ONEDNN_Y_INNER)
+            state->offset[buffer] = take(plan, cvl_dnnl_md_size(state->step[CVL_ONEDNN_CONV].operand[i].md));
     }
     state->offset[CVL_ONEDNN_SCRATCH] = take(plan, scratch);
 }
@@ -236,6 +273,8 @@ void cvl_onednn_fini(cvl_plan *plan)
     }
     cvl_dnnl_md_destroy(state->raw);
     cvl_dnnl_md_destroy(state->zero);
+    cvl_dnnl_md_destroy(state->image[0]);
+    cvl_dnnl_md_destroy(state->image[1]);
     cvl_free(state);
     plan->state = NULL;
 }

@@ -60,7 +60,7 @@ cvl_status cvl_onednn_pack(const cvl_plan *plan, const cvl_conv_args *args, void
     if (!buffers.at[CVL_ONEDNN_SCRATCH])
         return cvl_onednn_fail("pack a filter", dnnl_out_of_memory);
     memset(packed, 0, plan->packed_bytes);   /* the sums behind an integer filter have gaps */
-    const cvl_status status = execute_steps(plan, CVL_ONEDNN_IN, CVL_ONEDNN_CONV, &buffers);
+    const cvl_status status = execute_steps(plan, CVL_ONEDNN_IN, CVL_ONEDNN_IN + 1, &buffers);
     cvl_free(buffers.at[CVL_ONEDNN_SCRATCH]);
     return status;
 }
@@ -98,8 +98,10 @@ cvl_status cvl_onednn_run(const cvl_plan *plan, const cvl_conv_args *args, void 
         return CVL_OK;
     }
     buffers.at[CVL_ONEDNN_SCRATCH] = space + state->offset[CVL_ONEDNN_SCRATCH];
+    buffers.at[CVL_ONEDNN_X_INNER] = space + state->offset[CVL_ONEDNN_X_INNER];
+    buffers.at[CVL_ONEDNN_Y_INNER] = space + state->offset[CVL_ONEDNN_Y_INNER];
     buffers.at[CVL_ONEDNN_BLOCKED] = args->packed ? (void *)args->packed : space + state->offset[CVL_ONEDNN_BLOCKED];
     if (args->quant)
         buffers.at[CVL_ONEDNN_X_ZERO] = (void *)&args->quant->x_zero;
-    return execute_steps(plan, args->packed ? CVL_ONEDNN_CONV : CVL_ONEDNN_IN, CVL_ONEDNN_STEPS, &buffers);
+    return execute_steps(plan, args->packed ? CVL_ONEDNN_IN + 1 : CVL_ONEDNN_IN, CVL_ONEDNN_STEPS, &buffers);
 }
