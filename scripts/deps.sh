@@ -32,3 +32,26 @@ test_packages="$build_packages libcmocka-dev clang libomp-dev python3 man-db"
 
 # meson's package needs no git, but the commit that results are marked with does.
 [ ! -e "$(dirname "$0")/../.git" ] || build_packages="$build_packages git"
+
+# have PACKAGE...: the same for what a machine may lack: false, with the reason on the last line, where it cannot be had.
+have() {
+    missing=
+    for package; do
+        installed "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
+        echo "only root can install$missing, with apt-get"
+        return 1
+    fi
+    apt-get update -qq 2>/dev/null
+    if ! DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
+            apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1; then
+        echo "apt-get cannot install$missing"
+        return 1
+    fi
+}
+
+# A cross compiler, an emulator, and libraries of a second architecture.
+arm_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+    libopenblas-openmp-dev:arm64 libcsv-dev:arm64 libcmocka-dev:arm64"

@@ -4,6 +4,7 @@
 #include "conv/onednn/onednn.h"
 
 #include "base/alloc.h"
+#include "base/profile.h"
 #include "base/threads.h"
 #include "conv/desc.h"
 
@@ -40,8 +41,11 @@ static cvl_status execute_steps(const cvl_plan *plan, int first, int last, const
         status = cvl_onednn_handles_create(state, handles);
     }
     const int before = cvl_onednn_enter(plan->ctx);
-    for (int i = first; i < last && status == CVL_OK; i++)
+    for (int i = first; i < last && status == CVL_OK; i++) {
+        cvl_phase(i < CVL_ONEDNN_CONV ? "pack" : i == CVL_ONEDNN_CONV ? "multiply" : "unpack");
         status = execute(&state->step[i], handles->of[i], buffers);
+    }
+    cvl_phase(NULL);
     cvl_onednn_leave(before);
     if (shared)
         atomic_flag_clear_explicit(&state->taken, memory_order_release);
