@@ -2,7 +2,8 @@
  * BWD_FILTER: for every tap a product of y and x whose reduction runs over pixels and images,
  *     dw[k][c][r][s] = sum over n,p,q of dy[n][k][p][q] * x[n][c][p*stride + r*dil - pad][...].
  * One of the two gives the lanes, the other the rows of a tile. In NHWC both are read where they lie: a tap meets the
- * positions of a rectangle, so there is no padding. In NCHW the lanes' operand is transposed, panel by panel. A task
+ * positions of a rectangle, so there is no padding. In NCHW the lanes' operand is turned, panel by panel. While a chunk
+ * of the pixels is multiplied, its tiles fetch the next one (igemm_filter_kern.c). A task
  * owns a share of dw and passes by all pixels; its sums are kept in dw, or where these lie apart in scratch memory. If
  * dw is small, pixels are cut into parts as well, whose sums are added up in order. */
 #include "base/profile.h"

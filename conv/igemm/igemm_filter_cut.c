@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Cuts BWD_FILTER. A task owns a share of dw: some channels of both operands and some rows of taps. It passes by the
- * pixels in chunks, of which the rows' operand stays in the second-level cache while panels of the lanes' operand come
- * and go. Pixels are cut into parts only while all parts' sums together are small. */
+ * pixels in chunks, of which both operands stay in the second-level cache, beside what is fetched of the next one: a
+ * chunk of twice the size loses 3 to 10 %, and so do shares of 256 x 256 channels. Pixels are cut into parts only while
+ * all parts' sums together are small, and beside what a part multiplies. */
 #include "conv/igemm/igemm_filter.h"
 
 #include <math.h>
