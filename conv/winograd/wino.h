@@ -46,6 +46,26 @@ struct cvl_wino_kern {
 
 const struct cvl_wino_kern *cvl_wino_kern(enum cvl_isa isa);
 
+/* ---- wino_rows_kern.c, likewise ---- */
+
+/* Rows of an image whose columns lie side by side, or two apart, and a strip of (row, column, lane). */
+struct cvl_wino_rows {
+    int          rows, columns, lanes;     /* lanes: channels that there are, at most a vector's */
+    float       *strip;
+    ptrdiff_t    strip_row;
+    const float *from;                     /* of the image: gathered */
+    float       *to;                       /* or scattered */
+    ptrdiff_t    row, column, lane;        /* its strides; column is 1, or 2 where it is gathered */
+    ptrdiff_t    ahead;                    /* from what is read or written to what will be soon, to be fetched */
+};
+
+struct cvl_wino_rows_kern {
+    void (*gather)(const struct cvl_wino_rows *rows);
+    void (*scatter)(const struct cvl_wino_rows *rows, const struct cvl_wino_finish *finish);   /* its `ahead` is unused */
+};
+
+const struct cvl_wino_rows_kern *cvl_wino_rows_kern(enum cvl_isa isa);
+
 /* ---- wino_cut.c, wino_choice.c ---- */
 
 /* One spatial axis. With a stride the image is taken apart: phase i reads every stride-th element from i on, and has
@@ -70,6 +90,7 @@ struct cvl_wino {
     const cvl_conv_desc        *desc;
     const struct cvl_gemm_kern *gemm;
     const struct cvl_wino_kern *kern;
+    const struct cvl_wino_rows_kern *rows_kern;
     void                      (*transform)(const struct cvl_wino_lines *lines);     /* of what is read */
     struct cvl_wino_axis        rows, columns;
     struct cvl_strides          in, out, w;

@@ -23,6 +23,16 @@ const struct cvl_wino_kern *cvl_wino_kern(enum cvl_isa isa)
     return kerns[isa];
 }
 
+#define DECLARE_ROWS(level) extern const struct cvl_wino_rows_kern cvl_wino_rows_kern_##level;
+CVL_ISA_LIST(DECLARE_ROWS)
+#define ROWS_ENTRY(level) &cvl_wino_rows_kern_##level,
+static const struct cvl_wino_rows_kern *const rows_kerns[] = { CVL_ISA_LIST(ROWS_ENTRY) };
+
+const struct cvl_wino_rows_kern *cvl_wino_rows_kern(enum cvl_isa isa)
+{
+    return rows_kerns[isa];
+}
+
 /* ---- axes ---- */
 
 static struct cvl_wino_axis make_axis(const cvl_conv_desc *d, bool rows)
@@ -191,6 +201,7 @@ cvl_status cvl_wino_cut(const cvl_ctx *ctx, const cvl_conv_desc *desc, const str
     const bool backward = desc->pass == CVL_BWD_DATA;
     *w = (struct cvl_wino){
         .ctx = ctx, .desc = desc, .gemm = cvl_gemm_kern(ctx->isa), .kern = cvl_wino_kern(ctx->isa),
+        .rows_kern = cvl_wino_rows_kern(ctx->isa),
         .rows = make_axis(desc, true), .columns = make_axis(desc, false),
         .in = cvl_conv_strides(desc, backward ? CVL_Y : CVL_X), .out = cvl_conv_strides(desc, backward ? CVL_X : CVL_Y),
         .w = cvl_conv_strides(desc, CVL_W), .in_channels = backward ? desc->k : desc->c,

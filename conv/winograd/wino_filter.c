@@ -80,6 +80,7 @@ static void set_side(struct cvl_wino_filter *f, struct cvl_wino_side *side)
     w->desc = f->desc;
     w->gemm = f->gemm;
     w->kern = f->kern;
+    w->rows_kern = cvl_wino_rows_kern(f->ctx->isa);
     w->transform = side->is_x ? f->kern->input : f->kern->filter;
     w->in = cvl_conv_strides(f->desc, side->is_x ? CVL_X : CVL_Y);
     w->lanes = lanes;

@@ -28,30 +28,59 @@ static const float *pixel(const struct strip *s, int row, int column, int channe
     return s->input->image + row * in->at[2] + column * in->at[3] + channel * in->at[1];
 }
 
+/* Rows and columns of a strip, of one phase, that are inside of the image. */
+struct frame { int top, bottom, left, right; };
+
+static struct frame frame_of(const struct strip *s, int phase)
+{
+    const struct cvl_wino *w = s->wino;
+    struct frame f;
+    inside(&w->rows, s->row + w->phase_row[phase], w->rows.span, &f.top, &f.bottom);
+    inside(&w->columns, s->column + w->phase_column[phase], s->columns, &f.left, &f.right);
+    return f;
+}
+
+/* Zeros for `count` lanes of what the frame leaves out of so many rows. */
+static void zero_border(const struct strip *s, const struct frame *f, int rows, int count, float *to)
+{
+    const struct cvl_wino *w = s->wino;
+    const ptrdiff_t lanes = w->lanes, row = s->columns * lanes;
+    for (int i = 0; i < rows; i++, to += row) {
+        const bool out = i < f->top || i >= f->bottom;
+        if (out || f->left > 0)
+            w->gemm->zero(to, lanes, out ? s->columns : f->left, count);
+        if (!out && f->right < s->columns)
+            w->gemm->zero(to + f->right * lanes, lanes, s->columns - f->right, count);
+    }
+}
+
 /* Channels [channel, channel + count) of a phase, to lanes from `lane` on. */
 static void copy_phase(const struct strip *s, int phase, int channel, int count, int lane)
 {
     const struct cvl_wino *w = s->wino;
-    const ptrdiff_t lanes = w->lanes, row_floats = s->columns * lanes;
-    const int row = s->row + w->phase_row[phase], column = s->column + w->phase_column[phase];
-    int top, bottom, left, right;
-    inside(&w->rows, row, w->rows.span, &top, &bottom);
-    inside(&w->columns, column, s->columns, &left, &right);
-    for (int i = 0; i < w->rows.span; i++) {
-        float *to = s->at + i * row_floats + lane;
-        const bool out = i < top || i >= bottom;
-        if (out || left > 0)
-            w->gemm->zero(to, lanes, out ? s->columns : left, count);
-        if (out)
-            continue;
-        const struct cvl_copy copy = {
-            .to = to + left * lanes, .to_row = lanes, .rows = right - left, .lanes = count,
-            .from = pixel(s, row + i * w->rows.stride, column + left * w->columns.stride, channel),
-            .from_row = w->columns.stride * w->in.at[3], .from_lane = w->in.at[1],
+    const struct frame f = frame_of(s, phase);
+    const ptrdiff_t lanes = w->lanes, row = s->columns * lanes;
+    const int rows = f.bottom - f.top, columns = f.right - f.left;
+    zero_border(s, &f, w->rows.span, count, s->at + lane);
+    if (rows <= 0 || columns <= 0)
+        return;
+    float *to = s->at + f.top * row + f.left * lanes + lane;
+    const float *from = pixel(s, s->row + w->phase_row[phase] + f.top * w->rows.stride,
+                              s->column + w->phase_column[phase] + f.left * w->columns.stride, channel);
+    if (w->in.at[3] == 1) {
+        const bool more = channel + 2 * lanes <= w->in_channels;
+        const struct cvl_wino_rows gathered = {
+            .rows = rows, .columns = columns, .lanes = count, .strip = to, .strip_row = row, .from = from,
+            .row = w->rows.stride * w->in.at[2], .column = w->columns.stride, .lane = w->in.at[1],
+            .ahead = (more ? lanes : -channel) * w->in.at[1] + (more ? 0 : s->ahead),
         };
-        if (right > left)
-            w->gemm->copy(&copy);
-        w->gemm->zero(to + right * lanes, lanes, s->columns - right, count);
+        w->rows_kern->gather(&gathered);
+        return;
+    }
+    for (int i = 0; i < rows; i++, to += row, from += w->rows.stride * w->in.at[2]) {
+        const struct cvl_copy copy = { .to = to, .to_row = lanes, .rows = columns, .lanes = count, .from = from,
+                                       .from_row = w->columns.stride * w->in.at[3], .from_lane = w->in.at[1] };
+        w->gemm->copy(&copy);
     }
 }
 
@@ -87,25 +116,21 @@ static bool transform_in_place(const struct strip *s, int vector)
     const int phase = (int)(vector * lanes / w->in_channels), channel = (int)(vector * lanes % w->in_channels);
     if (w->in.at[1] != 1 || channel + lanes > w->in_channels)
         return false;
-    const int row = s->row + w->phase_row[phase], column = s->column + w->phase_column[phase];
-    int first, last;
-    inside(&w->rows, row, w->rows.span, &first, &last);
-    if (first > 0 || last < w->rows.span)
+    struct frame f = frame_of(s, phase);
+    if (f.top > 0 || f.bottom < w->rows.span)
         return false;
-    inside(&w->columns, column, s->columns, &first, &last);
     struct cvl_wino_lines lines = down(s);
-    lines.lines = last - first;
-    lines.from = pixel(s, row, column + first * w->columns.stride, channel);
+    lines.lines = f.right - f.left;
+    lines.from = pixel(s, s->row + w->phase_row[phase],
+                       s->column + w->phase_column[phase] + f.left * w->columns.stride, channel);
     lines.from_line = w->columns.stride * w->in.at[3];
     lines.from_point = w->rows.stride * w->in.at[2];
     lines.from_ahead = s->ahead;
-    lines.to += first * lanes;
+    lines.to += f.left * lanes;
     w->transform(&lines);
-    for (int i = 0; i < w->rows.t && last - first < s->columns; i++) {
-        float *to = s->at + i * s->columns * lanes;
-        w->gemm->zero(to, lanes, first, w->lanes);
-        w->gemm->zero(to + last * lanes, lanes, s->columns - last, w->lanes);
-    }
+    f.bottom = w->rows.t;
+    if (lines.lines < s->columns)
+        zero_border(s, &f, w->rows.t, w->lanes, s->at);
     return true;
 }
 

@@ -51,21 +51,27 @@ static struct cvl_wino_lines second_pass(const struct result *r)
                                     .from_line = (ptrdiff_t)w->columns.t * w->lanes };
 }
 
-static void finish_tile(const struct result *r, int tile)
+/* What is left to do with elements from `at` on; of simple activations. */
+static struct cvl_wino_finish finish_of(const struct result *r, ptrdiff_t at)
 {
-    const struct cvl_wino *w = r->wino;
     const struct cvl_wino_output *o = r->output;
-    const cvl_epilogue *epi = &w->desc->epi;
-    const ptrdiff_t at = r->at + tile * w->columns.m * w->out.at[3];
-    struct cvl_wino_lines lines = second_pass(r);
-    lines.to = o->written + at;
-    lines.to_line = w->out.at[2];
-    lines.to_point = w->out.at[3];
-    const struct cvl_wino_finish finish = {
+    const cvl_epilogue *epi = &r->wino->desc->epi;
+    return (struct cvl_wino_finish){
         .bias = o->bias ? o->bias + r->channel : NULL, .add = o->residual ? o->residual + at : NULL,
         .clip = epi->act != CVL_ACT_NONE, .lo = epi->act == CVL_ACT_CLIP ? epi->lo : 0,
         .ahead = r->ahead, .hi = epi->act == CVL_ACT_CLIP ? epi->hi : epi->act == CVL_ACT_RELU6 ? 6 : INFINITY,
     };
+}
+
+static void finish_tile(const struct result *r, int tile)
+{
+    const struct cvl_wino *w = r->wino;
+    const ptrdiff_t at = r->at + tile * w->columns.m * w->out.at[3];
+    struct cvl_wino_lines lines = second_pass(r);
+    lines.to = r->output->written + at;
+    lines.to_line = w->out.at[2];
+    lines.to_point = w->out.at[3];
+    const struct cvl_wino_finish finish = finish_of(r, at);
     w->kern->finish(&lines, &finish);
 }
 
@@ -75,6 +81,17 @@ static void finish_strip(const struct result *r, int first, ptrdiff_t strip_row)
     const struct cvl_wino *w = r->wino;
     const struct cvl_wino_output *o = r->output;
     const cvl_epilogue *epi = &w->desc->epi;
+    if (w->out.at[3] == 1 && is_simple(epi)) {
+        const bool more = r->panel + 1 < w->panels;
+        const struct cvl_wino_finish finish = finish_of(r, r->at + first);
+        const struct cvl_wino_rows rows = {
+            .rows = r->rows, .columns = r->columns - first, .lanes = r->filled, .strip = r->strip, .strip_row = strip_row,
+            .to = o->written + r->at + first, .row = w->out.at[2], .column = 1, .lane = w->out.at[1],
+            .ahead = (more ? w->lanes : -r->channel) * w->out.at[1] + (more ? 0 : r->ahead),
+        };
+        w->rows_kern->scatter(&rows, &finish);
+        return;
+    }
     for (int i = 0; i < r->rows; i++) {
         const ptrdiff_t at = r->at + i * w->out.at[2] + first * w->out.at[3];
         const struct cvl_tile tile = {
