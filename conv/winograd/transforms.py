@@ -115,10 +115,10 @@ class Tile:
 
 
 # What is emitted: the forward tiles and their rotations for BWD_DATA, then what the filter's gradient takes: F(r,m).
-TILES = [Tile(1, 1)] + [Tile(m, r) for r, sizes in {2: range(2, 7), 3: range(2, 8), 4: range(2, 6), 5: range(2, 5),
+TILES = [Tile(1, 1)] + [Tile(m, r) for r, sizes in {2: range(1, 8), 3: range(2, 8), 4: range(2, 6), 5: range(2, 5),
                                                     7: range(2, 5)}.items() for m in sizes]
 TILES += [Tile(4, 3, CLASSICAL)]
-TILES += [Tile(m, r, GRADIENT) for m, sizes in {3: range(2, 7), 5: range(2, 5), 7: range(2, 5)}.items() for r in sizes]
+TILES += [Tile(m, r, GRADIENT) for m, sizes in {3: range(2, 8), 5: range(2, 5), 7: range(2, 5)}.items() for r in sizes]
 
 
 def literal(value):

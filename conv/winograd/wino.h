@@ -122,6 +122,9 @@ double cvl_wino_amplification(const cvl_conv_desc *desc, const struct cvl_varian
 /* About how many cycles a run takes on one thread, a multiply-add of a vector being one. */
 double cvl_wino_cycles(const struct cvl_wino *wino);
 
+/* Of a transform of one line of vectors: its place in operations[], the vectors that it loads and stores. */
+double cvl_wino_line_cycles(const struct cvl_wino_axis *axis, int matrix, int in, int out);
+
 /* A run of tiles of one row of one image. */
 struct cvl_wino_segment { int image, row, column, tiles; };
 struct cvl_wino_segment cvl_wino_segment(const struct cvl_wino *wino, int tile, int last);
@@ -145,16 +148,37 @@ struct cvl_wino_output { const float *m, *bias, *residual; float *written, *stri
 void cvl_wino_output(const struct cvl_wino *wino, const struct cvl_wino_segment *segment,
                      const struct cvl_wino_output *output);
 
+/* An activation that cvl_wino_finish can do, and what it is there. */
+bool                   cvl_wino_is_simple(const cvl_epilogue *epi);
+struct cvl_wino_finish cvl_wino_finish_of(const cvl_epilogue *epi);
+
 size_t     cvl_wino_workspace(const struct cvl_wino *wino);     /* bytes */
 cvl_status cvl_wino_run(const struct cvl_wino *wino, const cvl_conv_args *args, void *workspace);
 
-/* Tiles worth measuring, best guess first. */
-int    cvl_wino_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max);
-double cvl_wino_estimate(const struct cvl_wino *wino);          /* seconds */
+/* Seconds, of a candidate that there is; else infinity. */
+double cvl_wino_estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
+
+/* A pass as the choice of candidates sees it: `fewer` is what knob `tiles` of a smaller block would be, or 0. */
+struct cvl_wino_pass {
+    double (*estimate)(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
+    int    (*fewer)(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
+};
+extern const struct cvl_wino_pass cvl_wino_data_pass, cvl_wino_filter_pass;
+
+/* Candidates worth measuring, best guess first. */
+int cvl_wino_variants(const struct cvl_wino_pass *pass, const cvl_ctx *ctx, const cvl_conv_desc *desc,
+                      struct cvl_variant *variants, int max);
 
 static inline int cvl_wino_min(int a, int b) { return a < b ? a : b; }
 static inline int cvl_wino_max(int a, int b) { return a > b ? a : b; }
 static inline int cvl_wino_divide(int a, int b) { return a / b + (a % b != 0); }   /* upwards */
+static inline int cvl_wino_even(int total, int part) { return cvl_wino_divide(total, cvl_wino_divide(total, part)); }
 static inline ptrdiff_t cvl_wino_round(ptrdiff_t value) { return (value + 15) / 16 * 16; }
+
+/* A stride of an odd number of cache lines: neighbours do not fall on the same sets. */
+static inline ptrdiff_t cvl_wino_odd_lines(ptrdiff_t floats)
+{
+    return cvl_wino_round(floats) + (cvl_wino_round(floats) / 16 % 2 ? 0 : 16);
+}
 
 #endif

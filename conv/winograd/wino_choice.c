@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-static double line_cycles(const struct cvl_wino_axis *axis, int matrix, int in, int out)
+double cvl_wino_line_cycles(const struct cvl_wino_axis *axis, int matrix, int in, int out)
 {
     return cvl_wino_matrices_all[axis->f].operations[matrix] + 0.7 * in + 2.0 * out;
 }
@@ -19,10 +19,10 @@ static double transform_cycles(const struct cvl_wino *w)
 {
     const struct cvl_wino_axis *r = &w->rows, *c = &w->columns;
     const bool copied = w->in.at[1] != 1 || c->stride > 1;
-    const double down = line_cycles(r, 0, r->t, r->t), along = line_cycles(c, 0, c->t, c->t);
+    const double down = cvl_wino_line_cycles(r, 0, r->t, r->t), along = cvl_wino_line_cycles(c, 0, c->t, c->t);
     const double shared = (c->m + (double)(c->t - c->m) / w->segment) * (down + (copied ? 4.0 * r->t : 0));
-    const double back = c->t * line_cycles(r, 2, r->t, r->m)
-                      + r->m * (line_cycles(c, 2, c->t, c->m) + (w->out.at[1] != 1 ? 6.0 * c->m : 0));
+    const double back = c->t * cvl_wino_line_cycles(r, 2, r->t, r->m)
+                      + r->m * (cvl_wino_line_cycles(c, 2, c->t, c->m) + (w->out.at[1] != 1 ? 6.0 * c->m : 0));
     return w->tiles * (w->vectors * (shared + r->t * along) + w->panels * back);
 }
 
@@ -58,7 +58,7 @@ double cvl_wino_cycles(const struct cvl_wino *w)
 }
 
 /* A filter that no cache holds comes at the speed of memory, three times that of a copy, and a part is not hidden. */
-double cvl_wino_estimate(const struct cvl_wino *w)
+static double seconds_of(const struct cvl_wino *w)
 {
     const struct cvl_rates *rates = &w->ctx->rates;
     const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
@@ -70,23 +70,35 @@ double cvl_wino_estimate(const struct cvl_wino *w)
     return fmax(computed, fetched) + 0.2 * fmin(computed, fetched) + computed * (waste - 1) + 1e-6;
 }
 
-/* ---- variants ---- */
+double cvl_wino_estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
+{
+    struct cvl_wino wino;
+    return cvl_wino_cut(ctx, desc, variant, &wino) == CVL_OK ? seconds_of(&wino) : INFINITY;
+}
+
+static int fewer_tiles(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
+{
+    struct cvl_wino wino;
+    if (cvl_wino_cut(ctx, desc, variant, &wino) != CVL_OK || wino.block < 12)
+        return 0;
+    return cvl_wino_divide(wino.tiles, 2 * wino.blocks);
+}
+
+const struct cvl_wino_pass cvl_wino_data_pass = { cvl_wino_estimate, fewer_tiles };
+
+/* ---- variants, of all passes ---- */
 
 struct choice { struct cvl_variant variant; double seconds; };
 
-static double seconds_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
-{
-    struct cvl_wino wino;
-    return cvl_wino_cut(ctx, desc, variant, &wino) == CVL_OK ? cvl_wino_estimate(&wino) : INFINITY;
-}
+struct race { const struct cvl_wino_pass *pass; const cvl_ctx *ctx; const cvl_conv_desc *desc; };
 
 /* The faster schedule of a tile. */
-static struct choice best_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, int m)
+static struct choice best_of(const struct race *race, int m)
 {
     struct choice blocked = { .variant.knob = { [CVL_WINO_M] = m } }, staged = blocked;
     staged.variant.knob[CVL_WINO_STAGED] = 1;
-    blocked.seconds = seconds_of(ctx, desc, &blocked.variant);
-    staged.seconds = seconds_of(ctx, desc, &staged.variant);
+    blocked.seconds = race->pass->estimate(race->ctx, race->desc, &blocked.variant);
+    staged.seconds = race->pass->estimate(race->ctx, race->desc, &staged.variant);
     return staged.seconds < blocked.seconds ? staged : blocked;
 }
 
@@ -102,14 +114,14 @@ static int insert(struct choice *ranked, int count, const struct choice *made)
 }
 
 /* Every tile there is, the fastest first, less those that fit as well turned; returns how many. */
-static int rank(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct choice ranked[TILES_MAX])
+static int rank(const struct race *race, struct choice ranked[TILES_MAX])
 {
     int count = 0;
-    for (int low = 2; low <= 7; low++)
-        for (int high = low; high <= 7; high++) {
-            const struct choice wide = best_of(ctx, desc, low == high ? low : 10 * low + high);
-            const struct choice tall = best_of(ctx, desc, low == high ? low : 10 * high + low);
-            if ((desc->r == 1 || desc->s == 1) && low != high)
+    for (int low = 1; low <= 7; low++)
+        for (int high = cvl_wino_max(2, low); high <= 7; high++) {
+            const struct choice wide = best_of(race, low == high ? low : 10 * low + high);
+            const struct choice tall = best_of(race, low == high ? low : 10 * high + low);
+            if ((race->desc->r == 1 || race->desc->s == 1) && low != high)
                 continue;
             if (isfinite(wide.seconds))
                 count = insert(ranked, count, &wide);
@@ -129,28 +141,27 @@ static int add(struct cvl_variant *variants, int count, int max, const struct cv
     return count;
 }
 
-/* The same tile with the other schedule, and with blocks of about half as many tiles. */
-static int add_neighbours(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *best,
-                          struct cvl_variant *variants, int count, int max)
+/* The same tile with the other schedule, and with smaller blocks. */
+static int add_neighbours(const struct race *race, const struct cvl_variant *best, struct cvl_variant *variants,
+                          int count, int max)
 {
     struct cvl_variant other = *best;
-    struct cvl_wino wino;
     other.knob[CVL_WINO_STAGED] = !best->knob[CVL_WINO_STAGED];
     count = add(variants, count, max, &other);
     other = *best;
-    if (cvl_wino_cut(ctx, desc, best, &wino) != CVL_OK || wino.block < 12)
-        return count;
-    other.knob[CVL_WINO_TILES] = cvl_wino_divide(wino.tiles, 2 * wino.blocks);
+    other.knob[CVL_WINO_TILES] = race->pass->fewer(race->ctx, race->desc, best);
     return add(variants, count, max, &other);
 }
 
 /* The best guesses, neighbours of the first two, and squares with smaller errors for queries that bound them. */
-int cvl_wino_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
+int cvl_wino_variants(const struct cvl_wino_pass *pass, const cvl_ctx *ctx, const cvl_conv_desc *desc,
+                      struct cvl_variant *variants, int max)
 {
     enum { GUESSES = 5 };
     static const int small[] = { 4, 2, 6 };
+    const struct race race = { pass, ctx, desc };
     struct choice ranked[TILES_MAX];
-    const int tiles = rank(ctx, desc, ranked);
+    const int tiles = rank(&race, ranked);
     int count = 0;
     for (int i = 0; i < tiles && i < GUESSES; i++)
         count = add(variants, count, max, &ranked[i].variant);
@@ -159,6 +170,6 @@ int cvl_wino_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_
             if (ranked[j].variant.knob[CVL_WINO_M] == small[i])
                 count = add(variants, count, max, &ranked[j].variant);
     for (int i = 0; i < tiles && i < 2; i++)
-        count = add_neighbours(ctx, desc, &ranked[i].variant, variants, count, max);
+        count = add_neighbours(&race, &ranked[i].variant, variants, count, max);
     return count;
 }

@@ -105,28 +105,17 @@ static void set_points(struct cvl_wino *w)
 
 /* ---- blocks ---- */
 
-/* An odd number of cache lines: neighbours in a column do not fall on the same sets. */
-static ptrdiff_t odd_lines(ptrdiff_t floats)
-{
-    return (floats + 15) / 16 % 2 ? (floats + 15) / 16 * 16 : (floats + 15) / 16 * 16 + 16;
-}
-
 /* Tiles of a micro-kernel's rows do not all fall on a few sets of the first-level cache. */
 static ptrdiff_t tile_pitch(ptrdiff_t floats)
 {
     return cvl_wino_round(floats) % 256 ? cvl_wino_round(floats) : cvl_wino_round(floats) + 16;
 }
 
-static int even(int total, int part)
-{
-    return cvl_wino_divide(total, cvl_wino_divide(total, part));
-}
-
 static void set_segment(struct cvl_wino *w)
 {
     const int columns = SEGMENT_FLOATS / w->lanes / w->rows.t;
     w->segment = cvl_wino_max(1, (columns - w->columns.r + 1) / w->columns.m);
-    w->segment = even(w->columns.tiles, cvl_wino_min(w->segment, w->columns.tiles));
+    w->segment = cvl_wino_even(w->columns.tiles, cvl_wino_min(w->segment, w->columns.tiles));
     w->strip_floats = (ptrdiff_t)w->rows.t * ((w->segment - 1) * w->columns.m + w->columns.t) * w->lanes;
 }
 
@@ -141,11 +130,11 @@ static void set_group(struct cvl_wino *w)
     w->group = cvl_wino_min(w->panels, group);
     w->groups = cvl_wino_divide(w->panels, w->group);
     w->m_tile = tile_pitch((ptrdiff_t)w->group * w->lanes);
-    w->m_point = odd_lines(w->m_tile * w->block);
+    w->m_point = cvl_wino_odd_lines(w->m_tile * w->block);
     w->m_floats = w->m_point * w->points;
     const int held = w->staged ? w->tiles : w->block;
     w->v_tile = tile_pitch((ptrdiff_t)w->vectors * w->lanes);
-    w->v_point = odd_lines(w->v_tile * held);
+    w->v_point = cvl_wino_odd_lines(w->v_tile * held);
     w->v_floats = w->v_point * w->points;
 }
 

@@ -13,143 +13,14 @@
  * Memory: t*t' * K' * C' sums for each thread (of K' and C' channels of a block), or for each of the parts of the tiles
  * where few blocks share out the filter; t*t' * tiles * (K' + C') for each thread, or staged for all tiles and all K
  * and C. */
-#include "base/error.h"
 #include "base/profile.h"
 #include "base/threads.h"
 #include "conv/winograd/wino_filter.h"
 
 enum {
-    SEGMENT_FLOATS = 4608,       /* of a strip: 18 KiB of the first-level cache */
-    BLOCK_CHANNELS = 128,
-    CHUNK_TILES = 48,
-    STAGED_CHUNK_TILES = 128,
     GROUP_VECTORS = 4,           /* channel vectors of one run of tiles, whose neighbours in memory are read together */
-    TASKS = 8,
     STAGE_VECTORS = 4,           /* channel vectors that a task of the staged transform takes */
 };
-
-/* ---- the cut ---- */
-
-static bool set_axis(const cvl_conv_desc *d, bool rows, int m, struct cvl_wino_axis *x, struct cvl_wino_axis *y)
-{
-    const int taps = rows ? d->r : d->s;
-    const struct cvl_wino_matrices *f = taps == 1 ? cvl_wino_matrices(1, 1, CVL_WINO_FINE)
-                                                  : cvl_wino_matrices(taps, m, CVL_WINO_GRADIENT);
-    if (!f)
-        return false;
-    *y = (struct cvl_wino_axis){
-        .f = (int)(f - cvl_wino_matrices_all), .m = f->r, .r = f->m, .t = f->t, .span = f->r, .stride = 1,
-        .phases = 1, .taps = taps, .extent = rows ? cvl_conv_p(d) : cvl_conv_q(d),
-    };
-    y->out = y->extent;
-    y->tiles = cvl_wino_divide(y->out, y->m);
-    *x = *y;
-    x->span = f->t;
-    x->pad = rows ? d->pad_top : d->pad_left;
-    x->extent = rows ? d->h : d->w;
-    return true;
-}
-
-bool cvl_wino_filter_axes(const cvl_conv_desc *d, const struct cvl_variant *variant, struct cvl_wino *x,
-                          struct cvl_wino *y)
-{
-    const int m = variant->knob[CVL_WINO_M] ? variant->knob[CVL_WINO_M] : 4;
-    return set_axis(d, true, m < 10 ? m : m / 10, &x->rows, &y->rows)
-        && set_axis(d, false, m % 10, &x->columns, &y->columns);
-}
-
-static int even(int total, int part)
-{
-    return cvl_wino_divide(total, cvl_wino_divide(total, part));
-}
-
-/* A stride of an odd number of cache lines: neighbours do not fall on the same sets. */
-static ptrdiff_t odd_lines(ptrdiff_t floats)
-{
-    return (floats + 15) / 16 % 2 ? (floats + 15) / 16 * 16 : (floats + 15) / 16 * 16 + 16;
-}
-
-static void set_side(struct cvl_wino_filter *f, struct cvl_wino_side *side)
-{
-    const int lanes = f->gemm->lanes;
-    struct cvl_wino *w = &side->wino;
-    side->channels = side->is_x ? f->desc->c : f->desc->k;
-    side->block = cvl_wino_divide(even(side->channels, BLOCK_CHANNELS), lanes) * lanes;
-    side->blocks = cvl_wino_divide(side->channels, side->block);
-    w->ctx = f->ctx;
-    w->desc = f->desc;
-    w->gemm = f->gemm;
-    w->kern = f->kern;
-    w->rows_kern = cvl_wino_rows_kern(f->ctx->isa);
-    w->transform = side->is_x ? f->kern->input : f->kern->filter;
-    w->in = cvl_conv_strides(f->desc, side->is_x ? CVL_X : CVL_Y);
-    w->lanes = lanes;
-    w->in_channels = side->channels;
-    w->phases = 1;
-    w->vectors = cvl_wino_divide(side->channels, lanes);
-    w->points = f->points;
-    w->tiles = f->tiles;
-    const int columns = SEGMENT_FLOATS / lanes / w->rows.t, beyond = w->columns.t - w->columns.m;
-    w->segment = cvl_wino_max(1, cvl_wino_min((columns - beyond) / w->columns.m, w->columns.tiles));
-    w->strip_floats = cvl_wino_round((ptrdiff_t)w->rows.t * (w->segment * w->columns.m + beyond) * lanes);
-}
-
-/* Strides of what is transformed at a time. */
-static void set_strides(const struct cvl_wino_filter *f, struct cvl_wino_side *side)
-{
-    struct cvl_wino *w = &side->wino;
-    w->v_tile = w->lanes;
-    w->v_point = odd_lines((ptrdiff_t)w->lanes * (f->staged ? f->tiles : f->chunk));
-    side->panel = odd_lines(w->v_point * f->points);
-    w->v_floats = side->panel * (f->staged ? w->vectors : side->block / w->lanes);
-}
-
-static int share_count(const struct cvl_wino_filter *f)
-{
-    return f->rows.blocks * f->lanes.blocks;
-}
-
-static void set_chunks(struct cvl_wino_filter *f, int tiles)
-{
-    const int chunk = tiles ? tiles : f->staged ? STAGED_CHUNK_TILES : CHUNK_TILES;
-    f->chunk = f->tiles ? even(f->tiles, cvl_wino_min(chunk, f->tiles)) : 1;
-    f->chunks = cvl_wino_divide(f->tiles, f->chunk);
-    f->parts = cvl_wino_max(1, cvl_wino_min(f->chunks, TASKS / share_count(f)));
-    f->part_chunks = cvl_wino_max(1, cvl_wino_divide(f->chunks, f->parts));
-    f->parts = cvl_wino_max(1, cvl_wino_divide(f->chunks, f->part_chunks));
-}
-
-cvl_status cvl_wino_filter_cut(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant,
-                               struct cvl_wino_filter *f)
-{
-    *f = (struct cvl_wino_filter){
-        .ctx = ctx, .desc = desc, .gemm = cvl_gemm_kern(ctx->isa), .kern = cvl_wino_kern(ctx->isa),
-        .w = cvl_conv_strides(desc, CVL_W), .staged = variant->knob[CVL_WINO_STAGED],
-    };
-    f->rows.is_x = desc->c < desc->k;
-    f->lanes.is_x = !f->rows.is_x;
-    struct cvl_wino *x = f->rows.is_x ? &f->rows.wino : &f->lanes.wino;
-    struct cvl_wino *y = f->rows.is_x ? &f->lanes.wino : &f->rows.wino;
-    if (!cvl_wino_filter_axes(desc, variant, x, y))
-        return cvl_fail(CVL_ENOTFOUND, "m is %d, expected a digit, or two for rows and columns, such that there is an "
-                        "F(%d,m) and an F(%d,m)", variant->knob[CVL_WINO_M], desc->r, desc->s);
-    f->points = x->rows.t * x->columns.t;
-    f->tiles = desc->n * x->rows.tiles * x->columns.tiles;
-    set_side(f, &f->rows);
-    set_side(f, &f->lanes);
-    set_chunks(f, variant->knob[CVL_WINO_TILES]);
-    set_strides(f, &f->rows);
-    set_strides(f, &f->lanes);
-    f->s_row = odd_lines(f->lanes.block);
-    f->s_point = odd_lines(f->rows.block * f->s_row);
-    f->s_floats = f->s_point * f->points;
-    const ptrdiff_t strip = x->strip_floats > y->strip_floats ? x->strip_floats : y->strip_floats;
-    const ptrdiff_t inverse = cvl_wino_round(cvl_wino_filter_scratch(f));
-    f->slot_floats = (strip > inverse ? strip : inverse) + (f->staged ? 0 : x->v_floats + y->v_floats);
-    return CVL_OK;
-}
-
-/* ---- the run ---- */
 
 struct job {
     const struct cvl_wino_filter *filter;
@@ -282,7 +153,7 @@ static ptrdiff_t staged_floats(const struct cvl_wino_filter *f)
 
 static ptrdiff_t sums_floats(const struct cvl_wino_filter *f)
 {
-    return f->s_floats * (f->parts > 1 ? (ptrdiff_t)share_count(f) * f->parts : f->ctx->threads);
+    return f->s_floats * (f->parts > 1 ? (ptrdiff_t)cvl_wino_filter_shares(f) * f->parts : f->ctx->threads);
 }
 
 size_t cvl_wino_filter_workspace(const struct cvl_wino_filter *f)
@@ -300,9 +171,9 @@ cvl_status cvl_wino_filter_run(const struct cvl_wino_filter *f, const cvl_conv_a
         cvl_phase("input");
         cvl_parallel_for(f->ctx, stage_tasks(&f->rows) + stage_tasks(&f->lanes), stage_task, &job);
     }
-    cvl_parallel_for(f->ctx, share_count(f) * f->parts, sum_task, &job);
+    cvl_parallel_for(f->ctx, cvl_wino_filter_shares(f) * f->parts, sum_task, &job);
     if (f->parts > 1)
-        cvl_parallel_for(f->ctx, share_count(f), add_task, &job);
+        cvl_parallel_for(f->ctx, cvl_wino_filter_shares(f), add_task, &job);
     cvl_phase(NULL);
     return CVL_OK;
 }

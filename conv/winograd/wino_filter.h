@@ -20,6 +20,7 @@ struct cvl_wino_filter {
     const cvl_conv_desc *desc;
     const struct cvl_gemm_kern *gemm;
     const struct cvl_wino_kern *kern;
+    const struct cvl_wino_rows_kern *rows_kern;
     struct cvl_wino_side rows, lanes;            /* what is broadcast, and what lies along the lanes of a vector */
     struct cvl_strides   w;
     int                  points;
@@ -49,16 +50,14 @@ bool       cvl_wino_filter_axes(const cvl_conv_desc *desc, const struct cvl_vari
 /* CVL_ENOTFOUND: there are no such tiles. */
 cvl_status cvl_wino_filter_cut(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant,
                                struct cvl_wino_filter *filter);
+int        cvl_wino_filter_shares(const struct cvl_wino_filter *filter);         /* blocks of channels, of both sides */
+double     cvl_wino_filter_cycles(const struct cvl_wino_filter *filter);         /* like cvl_wino_cycles */
 size_t     cvl_wino_filter_workspace(const struct cvl_wino_filter *filter);     /* bytes */
 cvl_status cvl_wino_filter_run(const struct cvl_wino_filter *filter, const cvl_conv_args *args, void *workspace);
 
 /* What conv/algo.h asks of this pass. The plan's state is a struct cvl_wino_filter. */
 const char *cvl_wino_filter_reject(const cvl_ctx *ctx, const cvl_conv_desc *desc);
 double      cvl_wino_filter_tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant);
-double      cvl_wino_filter_estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc,
-                                     const struct cvl_variant *variant);
-int         cvl_wino_filter_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants,
-                                     int max);
 cvl_status  cvl_wino_filter_init(cvl_plan *plan);
 
 #endif

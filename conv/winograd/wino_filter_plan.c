@@ -2,6 +2,7 @@
  * BWD_FILTER: which problems and tiles, how long they take, and how far off they may be. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/machine.h"
 #include "conv/accuracy.h"
 #include "conv/winograd/wino_filter.h"
 
@@ -26,55 +27,71 @@ double cvl_wino_filter_tolerance(const cvl_conv_desc *desc, const struct cvl_var
     return 0x1p-24 * magnified * (10 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k);
 }
 
-/* Shares of the peak and of the cache's rate that products and transforms reach. */
-static const double product_rate = 0.82, transform_rate = 0.6;
+/* Of both transforms of one tile and one vector of channels. */
+static double transform_cycles(const struct cvl_wino_side *side)
+{
+    const struct cvl_wino *w = &side->wino;
+    const int matrix = side->is_x ? 0 : 1;
+    const bool copied = w->in.at[1] != 1;
+    const double down = cvl_wino_line_cycles(&w->rows, matrix, w->rows.span, w->rows.t) + (copied ? 6.0 * w->rows.span : 0);
+    return (w->columns.m + (double)(w->columns.span - w->columns.m) / w->segment) * down
+         + w->rows.t * cvl_wino_line_cycles(&w->columns, matrix, w->columns.span, w->columns.t);
+}
 
-double cvl_wino_filter_estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
+/* Products and traffic of one share and one chunk. A line beyond the second-level cache takes three cycles. */
+static double chunk_cycles(const struct cvl_wino_filter *f)
+{
+    const double l2 = cvl_cpu_info()->l2 ? (double)cvl_cpu_info()->l2 : 1 << 20;
+    const int lanes = f->gemm->lanes, vectors = f->lanes.block / lanes;
+    double slots;
+    cvl_tile_shape(f->gemm, lanes, vectors, f->chunk, &slots);
+    const double sums = (double)f->points * f->rows.block * vectors;
+    const double read = (double)f->points * f->chunk * (f->rows.block / lanes + vectors);
+    const double line = (sums + read) * lanes * sizeof(float) > 0.9 * l2 ? 3 : 1;
+    return slots * f->points * f->rows.block / lanes + line * (sums * (f->chunks > 1 ? 2 : 1) + read * (f->staged ? 1 : 2));
+}
+
+static double inverse_cycles(const struct cvl_wino_filter *f)
+{
+    const struct cvl_wino_axis *rows = &f->lanes.wino.rows, *columns = &f->lanes.wino.columns;
+    return columns->t * cvl_wino_line_cycles(rows, 2, rows->t, rows->r)
+         + rows->taps * cvl_wino_line_cycles(columns, 2, columns->t, columns->r) + 2.0 * f->points + 10 * rows->taps * columns->taps;
+}
+
+double cvl_wino_filter_cycles(const struct cvl_wino_filter *f)
+{
+    const double rows_times = f->staged ? 1 : f->lanes.blocks, lanes_times = f->staged ? 1 : f->rows.blocks;
+    const double transforms = f->tiles * (rows_times * f->rows.wino.vectors * transform_cycles(&f->rows)
+                                          + lanes_times * f->lanes.wino.vectors * transform_cycles(&f->lanes));
+    const double added = f->parts > 1 ? 3.0 * f->parts * f->s_floats / f->gemm->lanes * cvl_wino_filter_shares(f) : 0;
+    return transforms + cvl_wino_filter_shares(f) * f->chunks * chunk_cycles(f) + added
+         + (double)f->rows.channels * f->lanes.wino.vectors * inverse_cycles(f);
+}
+
+/* Images, and tiles of a staged problem that no cache holds, go through memory. */
+static double seconds_of(const struct cvl_wino_filter *f)
+{
+    const struct cvl_rates *rates = &f->ctx->rates;
+    const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
+    const double image = (double)cvl_conv_bytes(f->desc, CVL_X) + (double)cvl_conv_bytes(f->desc, CVL_Y);
+    const double tiles = f->staged ? (double)(f->rows.wino.v_floats + f->lanes.wino.v_floats) * sizeof(float) : 0;
+    const double moved = image + tiles > 0.5 * l3 ? image + 2 * tiles : 0;
+    return cvl_wino_filter_cycles(f) * 2 * f->gemm->lanes / rates->f32_flops + moved / (4 * rates->copy_dram) + 1e-6;
+}
+
+static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     struct cvl_wino_filter f;
-    if (cvl_wino_filter_cut(ctx, desc, variant, &f) != CVL_OK)
-        return INFINITY;
-    const double sums = (double)f.rows.channels * f.lanes.wino.vectors * f.gemm->lanes * f.points;
-    const double rows_times = f.staged ? 1 : f.lanes.blocks, lanes_times = f.staged ? 1 : f.rows.blocks;
-    const double vectors = rows_times * f.rows.wino.vectors + lanes_times * f.lanes.wino.vectors;
-    const double transformed = vectors * f.gemm->lanes * sizeof(float) * f.points * f.tiles;
-    const double image = (double)cvl_conv_bytes(desc, CVL_X) + (double)cvl_conv_bytes(desc, CVL_Y);
-    const double kept = f.staged && transformed > 32e6 ? transformed / ctx->rates.copy_dram : 0;
-    return 2 * sums * f.tiles / (ctx->rates.f32_flops * product_rate) + transformed / (ctx->rates.copy_l3 * transform_rate)
-         + 2 * sums * sizeof(float) * fmax(f.parts, 1) / ctx->rates.copy_l3 + image / (2 * ctx->rates.copy_dram) + kept;
+    return cvl_wino_filter_cut(ctx, desc, variant, &f) == CVL_OK ? seconds_of(&f) : INFINITY;
 }
 
-/* Those that are not far slower than the best guess, best guess first. */
-int cvl_wino_filter_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
+static int fewer_tiles(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
-    static const struct cvl_variant all[] = {
-        { .knob = { 6 } }, { .knob = { 5 } }, { .knob = { 4 } }, { .knob = { 3 } }, { .knob = { 2 } },
-        { .knob = { 6, 96 } }, { .knob = { 4, 96 } }, { .knob = { 6, 0, 1 } }, { .knob = { 5, 0, 1 } },
-        { .knob = { 4, 0, 1 } }, { .knob = { 4, 256, 1 } },
-    };
-    const double far = 1.5;
-    double seconds[CVL_VARIANTS_MAX];
-    int count = 0;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        const double guess = cvl_wino_filter_estimate(ctx, desc, &all[i]);
-        int at = count;
-        if (!(guess < INFINITY))
-            continue;
-        for (; at > 0 && seconds[at - 1] > guess; at--) {
-            seconds[at] = seconds[at - 1];
-            if (at < max)
-                variants[at] = variants[at - 1];
-        }
-        seconds[at] = guess;
-        if (at < max)
-            variants[at] = all[i];
-        count++;
-    }
-    int kept = 0;
-    while (kept < count && kept < max && seconds[kept] <= far * seconds[0])
-        kept++;
-    return kept;
+    struct cvl_wino_filter f;
+    return cvl_wino_filter_cut(ctx, desc, variant, &f) == CVL_OK && f.chunk > 16 ? f.chunk / 2 : 0;
 }
+
+const struct cvl_wino_pass cvl_wino_filter_pass = { estimate, fewer_tiles };
 
 cvl_status cvl_wino_filter_init(cvl_plan *plan)
 {

@@ -67,6 +67,18 @@ void cvl_wino_filter_multiply(const struct cvl_wino_filter *f, const struct cvl_
     }
 }
 
+/* ---- the inverse ---- */
+
+/* Channels of both sides, at most as many as a vector has lanes. */
+struct block {
+    const struct cvl_wino_filter *filter;
+    const cvl_conv_args          *args;
+    const float                  *sums;
+    float                        *strip, *inverted;          /* one channel of rows; (row, tap, lane) of the block */
+    int                           rows, lanes;
+    ptrdiff_t                     row, lane, at;             /* strides of dw, and its first element here */
+};
+
 static int taps(const struct cvl_wino_filter *f)
 {
     return f->desc->r * f->desc->s;
@@ -82,54 +94,97 @@ ptrdiff_t cvl_wino_filter_scratch(const struct cvl_wino_filter *f)
     return strip_floats(f) + (ptrdiff_t)taps(f) * f->gemm->lanes * f->gemm->lanes;
 }
 
-/* A^T S A of one row channel and one vector of lanes, to (tap, .., lane) with tap_floats from one tap to the next. */
-static void invert(const struct cvl_wino_filter *f, const float *sums, float *strip, float *to, ptrdiff_t tap_floats)
+static struct cvl_wino_finish finish_of(const struct block *b, ptrdiff_t at)
 {
-    const struct cvl_wino_axis *rows = &f->lanes.wino.rows, *columns = &f->lanes.wino.columns;
-    const ptrdiff_t lanes = f->gemm->lanes;
-    const struct cvl_wino_lines down = {
-        .f = rows->f, .lines = columns->t, .from = sums, .from_line = f->s_point,
-        .from_point = columns->t * f->s_point, .to = strip, .to_line = lanes, .to_point = columns->t * lanes,
-    }, across = {
-        .f = columns->f, .lines = f->desc->r, .from = strip, .from_line = columns->t * lanes, .from_point = lanes,
-        .to = to, .to_line = f->desc->s * tap_floats, .to_point = tap_floats,
-    };
-    f->kern->output(&down);
-    f->kern->output(&across);
+    const float *residual = b->args->residual;
+    struct cvl_wino_finish finish = cvl_wino_finish_of(&b->filter->desc->epi);
+    finish.add = residual ? residual + at : NULL;
+    finish.ahead = b->row;
+    return finish;
 }
 
-/* One block of channels of both sides, at most as many as a vector has lanes, from (tap, row, lane). */
-static void put(const struct cvl_wino_filter *f, const struct cvl_wino_share *block, const cvl_conv_args *args,
-                const float *sums)
+/* A^T S A of one row: to scratch, or to dw. */
+static void invert(const struct block *b, int row, bool stored)
 {
-    const int lanes = f->gemm->lanes;
-    const ptrdiff_t row = f->w.at[f->rows.is_x], lane = f->w.at[f->lanes.is_x];
-    const cvl_epilogue *epi = &f->desc->epi;
-    for (int tap = 0; tap < taps(f); tap++) {
-        const ptrdiff_t at = block->first_row * row + block->first_lane * lane + tap / f->desc->s * f->w.at[2]
-                           + tap % f->desc->s * f->w.at[3];
-        const struct cvl_tile tile = {
-            .rows = block->rows, .vectors = 1, .last = block->lanes, .out = (float *)args->w + at, .out_row = row,
-            .out_lane = lane, .add = args->residual ? (const float *)args->residual + at : NULL, .act = epi->act,
-            .lo = epi->lo, .hi = epi->hi,
-        };
-        f->gemm->finish(&tile, sums + (ptrdiff_t)tap * lanes * lanes, lanes);
+    const struct cvl_wino_filter *f = b->filter;
+    const struct cvl_wino_axis *rows = &f->lanes.wino.rows, *columns = &f->lanes.wino.columns;
+    const ptrdiff_t lanes = f->gemm->lanes, at = b->at + row * b->row;
+    const struct cvl_wino_lines down = {
+        .f = rows->f, .lines = columns->t, .from = b->sums + row * f->s_row, .from_line = f->s_point,
+        .from_point = columns->t * f->s_point, .from_ahead = f->s_row, .to = b->strip, .to_line = lanes,
+        .to_point = columns->t * lanes,
+    };
+    struct cvl_wino_lines across = {
+        .f = columns->f, .lines = f->desc->r, .from = b->strip, .from_line = columns->t * lanes, .from_point = lanes,
+        .to = b->inverted + row * taps(f) * lanes, .to_line = f->desc->s * lanes, .to_point = lanes,
+    };
+    f->kern->output(&down);
+    if (!stored) {
+        f->kern->output(&across);
+        return;
     }
+    const struct cvl_wino_finish finish = finish_of(b, at);
+    across.to = (float *)b->args->w + at;
+    across.to_line = f->w.at[2];
+    across.to_point = f->w.at[3];
+    f->kern->finish(&across, &finish);
+}
+
+/* Taps that lie side by side become columns. */
+static void put_taps(const struct block *b)
+{
+    const struct cvl_wino_filter *f = b->filter;
+    const struct cvl_wino_finish finish = finish_of(b, b->at);
+    const struct cvl_wino_rows rows = {
+        .rows = b->rows, .columns = taps(f), .lanes = b->lanes, .strip = b->inverted,
+        .strip_row = (ptrdiff_t)taps(f) * f->gemm->lanes, .to = (float *)b->args->w + b->at, .row = b->row, .column = 1,
+        .lane = b->lane, .ahead = b->row,
+    };
+    f->rows_kern->scatter(&rows, &finish);
+}
+
+/* Any other order. */
+static void put_elements(const struct block *b)
+{
+    const struct cvl_wino_filter *f = b->filter;
+    const cvl_epilogue *epi = &f->desc->epi;
+    const float *residual = b->args->residual;
+    for (int tap = 0; tap < taps(f); tap++) {
+        const ptrdiff_t at = b->at + tap / f->desc->s * f->w.at[2] + tap % f->desc->s * f->w.at[3];
+        const struct cvl_tile tile = {
+            .rows = b->rows, .vectors = 1, .last = b->lanes, .out = (float *)b->args->w + at, .out_row = b->row,
+            .out_lane = b->lane, .add = residual ? residual + at : NULL, .act = epi->act, .lo = epi->lo, .hi = epi->hi,
+        };
+        f->gemm->finish(&tile, b->inverted + (ptrdiff_t)tap * f->gemm->lanes, (ptrdiff_t)taps(f) * f->gemm->lanes);
+    }
+}
+
+static void invert_block(const struct block *b)
+{
+    const struct cvl_wino_filter *f = b->filter;
+    const bool simple = cvl_wino_is_simple(&f->desc->epi), stored = simple && b->lane == 1 && b->lanes == f->gemm->lanes;
+    for (int row = 0; row < b->rows; row++)
+        invert(b, row, stored);
+    if (stored)
+        return;
+    if (simple && f->w.at[3] == 1 && f->w.at[2] == f->desc->s)
+        put_taps(b);
+    else
+        put_elements(b);
 }
 
 void cvl_wino_filter_inverse(const struct cvl_wino_filter *f, const struct cvl_wino_share *share,
                              const cvl_conv_args *args, const float *sums, float *scratch)
 {
     const int lanes = f->gemm->lanes;
-    float *inverted = scratch + strip_floats(f);
+    struct block b = { .filter = f, .args = args, .strip = scratch, .inverted = scratch + strip_floats(f),
+                       .row = f->w.at[f->rows.is_x], .lane = f->w.at[f->lanes.is_x] };
     for (int i = 0; i < share->rows; i += lanes)
         for (int j = 0; j < share->lanes; j += lanes) {
-            const struct cvl_wino_share block = {
-                share->first_row + i, cvl_wino_min(lanes, share->rows - i),
-                share->first_lane + j, cvl_wino_min(lanes, share->lanes - j),
-            };
-            for (int row = 0; row < block.rows; row++)
-                invert(f, sums + (i + row) * f->s_row + j, scratch, inverted + row * lanes, (ptrdiff_t)lanes * lanes);
-            put(f, &block, args, inverted);
+            b.sums = sums + i * f->s_row + j;
+            b.rows = cvl_wino_min(lanes, share->rows - i);
+            b.lanes = cvl_wino_min(lanes, share->lanes - j);
+            b.at = (share->first_row + i) * b.row + (share->first_lane + j) * b.lane;
+            invert_block(&b);
         }
 }

@@ -17,16 +17,23 @@ struct result {
     float                         *half, *strip;                    /* one tile's first pass; the run's second */
 };
 
-static bool is_simple(const cvl_epilogue *epi)
+bool cvl_wino_is_simple(const cvl_epilogue *epi)
 {
     return epi->act <= CVL_ACT_CLIP;
+}
+
+struct cvl_wino_finish cvl_wino_finish_of(const cvl_epilogue *epi)
+{
+    const bool own = epi->act == CVL_ACT_CLIP;
+    return (struct cvl_wino_finish){ .clip = epi->act != CVL_ACT_NONE, .lo = own ? epi->lo : 0,
+                                     .hi = own ? epi->hi : epi->act == CVL_ACT_RELU6 ? 6 : INFINITY };
 }
 
 /* Leading tiles that need no strip. */
 static int whole_tiles(const struct result *r)
 {
     const struct cvl_wino *w = r->wino;
-    if (w->out.at[1] != 1 || r->filled < w->lanes || !is_simple(&w->desc->epi))
+    if (w->out.at[1] != 1 || r->filled < w->lanes || !cvl_wino_is_simple(&w->desc->epi))
         return 0;
     return r->columns / w->columns.m;
 }
@@ -55,12 +62,11 @@ static struct cvl_wino_lines second_pass(const struct result *r)
 static struct cvl_wino_finish finish_of(const struct result *r, ptrdiff_t at)
 {
     const struct cvl_wino_output *o = r->output;
-    const cvl_epilogue *epi = &r->wino->desc->epi;
-    return (struct cvl_wino_finish){
-        .bias = o->bias ? o->bias + r->channel : NULL, .add = o->residual ? o->residual + at : NULL,
-        .clip = epi->act != CVL_ACT_NONE, .lo = epi->act == CVL_ACT_CLIP ? epi->lo : 0,
-        .ahead = r->ahead, .hi = epi->act == CVL_ACT_CLIP ? epi->hi : epi->act == CVL_ACT_RELU6 ? 6 : INFINITY,
-    };
+    struct cvl_wino_finish finish = cvl_wino_finish_of(&r->wino->desc->epi);
+    finish.bias = o->bias ? o->bias + r->channel : NULL;
+    finish.add = o->residual ? o->residual + at : NULL;
+    finish.ahead = r->ahead;
+    return finish;
 }
 
 static void finish_tile(const struct result *r, int tile)
@@ -81,7 +87,7 @@ static void finish_strip(const struct result *r, int first, ptrdiff_t strip_row)
     const struct cvl_wino *w = r->wino;
     const struct cvl_wino_output *o = r->output;
     const cvl_epilogue *epi = &w->desc->epi;
-    if (w->out.at[3] == 1 && is_simple(epi)) {
+    if (w->out.at[3] == 1 && cvl_wino_is_simple(epi)) {
         const bool more = r->panel + 1 < w->panels;
         const struct cvl_wino_finish finish = finish_of(r, r->at + first);
         const struct cvl_wino_rows rows = {

@@ -58,18 +58,19 @@ static bool finite_only(const cvl_conv_desc *desc)
     return true;
 }
 
+static const struct cvl_wino_pass *pass_of(const cvl_conv_desc *desc)
+{
+    return desc->pass == CVL_BWD_FILTER ? &cvl_wino_filter_pass : &cvl_wino_data_pass;
+}
+
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
-    if (desc->pass == CVL_BWD_FILTER)
-        return cvl_wino_filter_estimate(ctx, desc, variant);
-    struct cvl_wino wino;
-    return cvl_wino_cut(ctx, desc, variant, &wino) == CVL_OK ? cvl_wino_estimate(&wino) : INFINITY;
+    return pass_of(desc)->estimate(ctx, desc, variant);
 }
 
 static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
 {
-    return desc->pass == CVL_BWD_FILTER ? cvl_wino_filter_variants(ctx, desc, variants, max)
-                                        : cvl_wino_variants(ctx, desc, variants, max);
+    return cvl_wino_variants(pass_of(desc), ctx, desc, variants, max);
 }
 
 static cvl_status init(cvl_plan *plan)
