@@ -39,7 +39,8 @@ static cvl_status report(cvl_ctx *ctx, const struct trial *trial, const char *ca
     if (status == CVL_OK)
         status = compute(plan, trial);
     if (status == CVL_OK) {
-        const struct cvl_error error = cvl_oracle_compare(desc, trial->problem.written, NULL, trial->outputs, trial->want);
+        const struct cvl_error error = cvl_oracle_compare(desc, trial->problem.written, NULL, trial->outputs,
+                                                          trial->want);
         const double bound = plan->algo->tolerance(desc, &plan->variant);
         printf("%s,%d,%s,%.2e,%.2e,%.2e\n", candidate, desc->c, trial->data, error.rel, error.l2, bound);
         *good = *good && error.rel <= bound;

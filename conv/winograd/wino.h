@@ -61,7 +61,7 @@ struct cvl_wino_rows {
 
 struct cvl_wino_rows_kern {
     void (*gather)(const struct cvl_wino_rows *rows);
-    void (*scatter)(const struct cvl_wino_rows *rows, const struct cvl_wino_finish *finish);   /* its `ahead` is unused */
+    void (*scatter)(const struct cvl_wino_rows *rows, const struct cvl_wino_finish *finish);   /* less its `ahead` */
 };
 
 const struct cvl_wino_rows_kern *cvl_wino_rows_kern(enum cvl_isa isa);
@@ -124,6 +124,9 @@ double cvl_wino_cycles(const struct cvl_wino *wino);
 
 /* Of a transform of one line of vectors: its place in operations[], the vectors that it loads and stores. */
 double cvl_wino_line_cycles(const struct cvl_wino_axis *axis, int matrix, int in, int out);
+
+/* How many tiles of a row are transformed together where columns lie side by side, or channels; and their scratch. */
+void cvl_wino_set_segment(struct cvl_wino *wino, bool by_channel);
 
 /* A run of tiles of one row of one image. */
 struct cvl_wino_segment { int image, row, column, tiles; };

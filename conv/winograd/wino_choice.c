@@ -41,8 +41,8 @@ static double product_cycles(const struct cvl_wino *w)
     return cycles;
 }
 
-/* Lines that the products fetch from beyond the second-level cache, a cycle each where most of that is hidden. Tiles of a
- * whole problem that no cache holds come from memory, at 30 GB/s. */
+/* Lines that the products fetch from beyond the second-level cache, a cycle each where most of that is hidden. It is
+ * not where a whole problem's tiles are written and read again, from memory if no cache holds them. */
 static double traffic_cycles(const struct cvl_wino *w)
 {
     const double l2 = cvl_cpu_info()->l2 ? (double)cvl_cpu_info()->l2 : 1 << 20, lines = 16;

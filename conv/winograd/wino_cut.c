@@ -7,7 +7,8 @@
 #include <math.h>
 
 enum {
-    SEGMENT_FLOATS = 4608,       /* of a strip: 18 KiB of the first-level cache */
+    NARROW_FLOATS = 4608,        /* of a strip: 18 KiB of the first-level cache */
+    WIDE_FLOATS = 36864,         /* where columns lie side by side: whole rows of them, which memory gives faster */
     BLOCK_MAX = 64,              /* tiles */
     STAGED_TASKS = 8,
     GROUP_FLOATS = 1 << 16,      /* of a group's products: a quarter of the second-level cache */
@@ -97,7 +98,8 @@ static void set_points(struct cvl_wino *w)
                 first = first < 0 ? phase : first;
                 count++;
             }
-        const ptrdiff_t pitch = (ptrdiff_t)count * w->in_channels * w->lanes + CVL_TILE_LANES;   /* off a page's multiples */
+        const ptrdiff_t panel = (ptrdiff_t)count * w->in_channels * w->lanes;
+        const ptrdiff_t pitch = panel + CVL_TILE_LANES;   /* off a page's multiples */
         w->point[i] = (struct cvl_wino_point){ first * w->in_channels, count * w->in_channels, w->u_floats, pitch };
         w->u_floats += w->panels * pitch;
     }
@@ -111,12 +113,13 @@ static ptrdiff_t tile_pitch(ptrdiff_t floats)
     return cvl_wino_round(floats) % 256 ? cvl_wino_round(floats) : cvl_wino_round(floats) + 16;
 }
 
-static void set_segment(struct cvl_wino *w)
+void cvl_wino_set_segment(struct cvl_wino *w, bool by_channel)
 {
-    const int columns = SEGMENT_FLOATS / w->lanes / w->rows.t;
-    w->segment = cvl_wino_max(1, (columns - w->columns.r + 1) / w->columns.m);
+    const int columns = (by_channel ? WIDE_FLOATS : NARROW_FLOATS) / w->lanes / w->rows.t;
+    const int beyond = w->columns.t - w->columns.m;
+    w->segment = cvl_wino_max(1, (columns - beyond) / w->columns.m);
     w->segment = cvl_wino_even(w->columns.tiles, cvl_wino_min(w->segment, w->columns.tiles));
-    w->strip_floats = (ptrdiff_t)w->rows.t * ((w->segment - 1) * w->columns.m + w->columns.t) * w->lanes;
+    w->strip_floats = cvl_wino_round((ptrdiff_t)w->rows.t * (w->segment * w->columns.m + beyond) * w->lanes);
 }
 
 /* As many panels as have room, or, staged, as make some tasks. */
@@ -171,8 +174,8 @@ static cvl_status set_tiles(struct cvl_wino *w, const struct cvl_variant *v)
     const int least = cvl_wino_max(w->rows.r, w->columns.r) < 7 ? 4 : 2;
     const int m = v->knob[CVL_WINO_M] ? v->knob[CVL_WINO_M] : least, set = v->knob[CVL_WINO_POINTS];
     if (!set_tile(&w->rows, m < 10 ? m : m / 10, set) || !set_tile(&w->columns, m % 10, set))
-        return cvl_fail(CVL_ENOTFOUND, "m is %d, expected a digit, or two for rows and columns, such that there is an F(m,%d)"
-                        " and an F(m,%d)", m, w->rows.r, w->columns.r);
+        return cvl_fail(CVL_ENOTFOUND, "m is %d, expected a digit, or two for rows and columns, such that there is an "
+                        "F(m,%d) and an F(m,%d)", m, w->rows.r, w->columns.r);
     return CVL_OK;
 }
 
@@ -205,7 +208,7 @@ cvl_status cvl_wino_cut(const cvl_ctx *ctx, const cvl_conv_desc *desc, const str
     w->vectors = cvl_wino_divide(w->phases * w->in_channels, w->lanes);
     w->panels = cvl_wino_divide(w->out_channels, w->lanes);
     set_points(w);
-    set_segment(w);
+    cvl_wino_set_segment(w, w->in.at[3] == 1);
     w->tiles = desc->n * w->rows.tiles * w->columns.tiles;
     if (variant->knob[CVL_WINO_TILES])
         set_block(w, cvl_wino_max(1, cvl_wino_min(w->tiles, variant->knob[CVL_WINO_TILES])));

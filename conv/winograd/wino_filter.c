@@ -136,7 +136,8 @@ static void stage_task(int task, int slot, void *arg)
     const bool is_rows = task < stage_tasks(&f->rows);
     const struct cvl_wino_side *side = is_rows ? &f->rows : &f->lanes;
     const struct cvl_wino *w = &side->wino;
-    const int number = is_rows ? task : task - stage_tasks(&f->rows), groups = cvl_wino_divide(w->vectors, STAGE_VECTORS);
+    const int number = is_rows ? task : task - stage_tasks(&f->rows);
+    const int groups = cvl_wino_divide(w->vectors, STAGE_VECTORS);
     struct area area = { .channel = number % groups * STAGE_VECTORS * w->lanes,
                          .tile = number / groups * w->columns.tiles };
     area.channels = cvl_wino_min(STAGE_VECTORS * w->lanes, side->channels - area.channel);

@@ -6,7 +6,6 @@
 #include <math.h>
 
 enum {
-    SEGMENT_FLOATS = 4608,       /* of a strip: 18 KiB of the first-level cache */
     CHUNK_TILES = 48,
     STAGED_CHUNK_TILES = 128,
     TASKS = 8,
@@ -58,9 +57,7 @@ static void set_side(struct cvl_wino_filter *f, struct cvl_wino_side *side)
     w->vectors = cvl_wino_divide(side->channels, lanes);
     w->points = f->points;
     w->tiles = f->tiles;
-    const int columns = SEGMENT_FLOATS / lanes / w->rows.t, beyond = w->columns.t - w->columns.m;
-    w->segment = cvl_wino_max(1, cvl_wino_min((columns - beyond) / w->columns.m, w->columns.tiles));
-    w->strip_floats = cvl_wino_round((ptrdiff_t)w->rows.t * (w->segment * w->columns.m + beyond) * lanes);
+    cvl_wino_set_segment(w, w->in.at[3] == 1);
 }
 
 /* Strides of what is transformed at a time. */
@@ -110,7 +107,7 @@ static void set_blocks(struct cvl_wino_filter *f, int rows, int lanes, int tiles
 /* Of channels, such that products, traffic and transforms, which large blocks repeat less, cost least. */
 static void choose_blocks(struct cvl_wino_filter *f, int tiles)
 {
-    static const int channels[] = { 32, 64, 96, 128 };
+    static const int channels[] = { 32, 48, 64, 96, 128 };
     enum { TRIES = sizeof channels / sizeof *channels };
     int best = 0;
     double least = INFINITY;

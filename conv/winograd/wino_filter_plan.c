@@ -32,13 +32,14 @@ static double transform_cycles(const struct cvl_wino_side *side)
 {
     const struct cvl_wino *w = &side->wino;
     const int matrix = side->is_x ? 0 : 1;
-    const bool copied = w->in.at[1] != 1;
-    const double down = cvl_wino_line_cycles(&w->rows, matrix, w->rows.span, w->rows.t) + (copied ? 6.0 * w->rows.span : 0);
+    const double copied = w->in.at[1] != 1 ? 6.0 * w->rows.span : 0;
+    const double down = cvl_wino_line_cycles(&w->rows, matrix, w->rows.span, w->rows.t) + copied;
     return (w->columns.m + (double)(w->columns.span - w->columns.m) / w->segment) * down
          + w->rows.t * cvl_wino_line_cycles(&w->columns, matrix, w->columns.span, w->columns.t);
 }
 
-/* Products and traffic of one share and one chunk. A line beyond the second-level cache takes three cycles. */
+/* Products and traffic of one share and one chunk, in lines of a vector. Sums are fetched ahead of their use, wherever
+ * they are; tiles that all shares read come from the third-level cache. */
 static double chunk_cycles(const struct cvl_wino_filter *f)
 {
     const double l2 = cvl_cpu_info()->l2 ? (double)cvl_cpu_info()->l2 : 1 << 20;
@@ -46,16 +47,18 @@ static double chunk_cycles(const struct cvl_wino_filter *f)
     double slots;
     cvl_tile_shape(f->gemm, lanes, vectors, f->chunk, &slots);
     const double sums = (double)f->points * f->rows.block * vectors;
-    const double read = (double)f->points * f->chunk * (f->rows.block / lanes + vectors);
-    const double line = (sums + read) * lanes * sizeof(float) > 0.9 * l2 ? 3 : 1;
-    return slots * f->points * f->rows.block / lanes + line * (sums * (f->chunks > 1 ? 2 : 1) + read * (f->staged ? 1 : 2));
+    const double tiles = (double)f->points * f->chunk * (f->rows.block / lanes + vectors);
+    const double sum = (sums + tiles) * lanes * sizeof(float) > 1.2 * l2 ? 1.5 : 1;
+    const double traffic = sum * sums * (f->chunks > 1 ? 2 : 1) + tiles * (f->staged ? 3 : 2);
+    return slots * f->points * f->rows.block / lanes + traffic;
 }
 
 static double inverse_cycles(const struct cvl_wino_filter *f)
 {
     const struct cvl_wino_axis *rows = &f->lanes.wino.rows, *columns = &f->lanes.wino.columns;
     return columns->t * cvl_wino_line_cycles(rows, 2, rows->t, rows->r)
-         + rows->taps * cvl_wino_line_cycles(columns, 2, columns->t, columns->r) + 2.0 * f->points + 10 * rows->taps * columns->taps;
+         + rows->taps * cvl_wino_line_cycles(columns, 2, columns->t, columns->r)
+         + 2.0 * f->points + 10.0 * rows->taps * columns->taps;
 }
 
 double cvl_wino_filter_cycles(const struct cvl_wino_filter *f)

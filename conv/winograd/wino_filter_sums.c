@@ -162,7 +162,8 @@ static void put_elements(const struct block *b)
 static void invert_block(const struct block *b)
 {
     const struct cvl_wino_filter *f = b->filter;
-    const bool simple = cvl_wino_is_simple(&f->desc->epi), stored = simple && b->lane == 1 && b->lanes == f->gemm->lanes;
+    const bool simple = cvl_wino_is_simple(&f->desc->epi);
+    const bool stored = simple && b->lane == 1 && b->lanes == f->gemm->lanes;
     for (int row = 0; row < b->rows; row++)
         invert(b, row, stored);
     if (stored)

@@ -8,7 +8,7 @@
 struct strip {
     const struct cvl_wino       *wino;
     const struct cvl_wino_input *input;
-    int                          row, column;       /* of the image; phases are added to them, and strides lie between */
+    int                          row, column;       /* of the image; phases are added, and strides lie between */
     int                          columns;
     ptrdiff_t                    ahead;             /* from this strip to the next one in the image */
     float                       *at;                /* (row, column, lane) */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A^T m A of a run of tiles, one panel at a time, and what follows on the sums. Where a tile's channels lie side by side
- * and it is whole, its last pass stores to the written tensor; else the run goes through a strip of scratch, row by
- * row. */
+ * A^T m A of a run of tiles, one panel at a time, and what follows on the sums. Where a tile's channels lie side by
+ * side and it is whole, its last pass stores to the written tensor; else the run goes through a strip of scratch, row
+ * by row. */
 #include "conv/winograd/wino.h"
 
 #include <math.h>
@@ -81,29 +81,33 @@ static void finish_tile(const struct result *r, int tile)
     w->kern->finish(&lines, &finish);
 }
 
+/* Columns of channels that lie side by side, from column `first` on. */
+static void scatter_strip(const struct result *r, int first, ptrdiff_t strip_row)
+{
+    const struct cvl_wino *w = r->wino;
+    const bool more = r->panel + 1 < w->panels;
+    const struct cvl_wino_finish finish = finish_of(r, r->at + first);
+    const struct cvl_wino_rows rows = {
+        .rows = r->rows, .columns = r->columns - first, .lanes = r->filled, .strip = r->strip, .strip_row = strip_row,
+        .to = r->output->written + r->at + first, .row = w->out.at[2], .column = 1, .lane = w->out.at[1],
+        .ahead = (more ? w->lanes : -r->channel) * w->out.at[1] + (more ? 0 : r->ahead),
+    };
+    w->rows_kern->scatter(&rows, &finish);
+}
+
 /* Columns [first, end) of the strip, which begins at column `first`. */
 static void finish_strip(const struct result *r, int first, ptrdiff_t strip_row)
 {
     const struct cvl_wino *w = r->wino;
     const struct cvl_wino_output *o = r->output;
     const cvl_epilogue *epi = &w->desc->epi;
-    if (w->out.at[3] == 1 && cvl_wino_is_simple(epi)) {
-        const bool more = r->panel + 1 < w->panels;
-        const struct cvl_wino_finish finish = finish_of(r, r->at + first);
-        const struct cvl_wino_rows rows = {
-            .rows = r->rows, .columns = r->columns - first, .lanes = r->filled, .strip = r->strip, .strip_row = strip_row,
-            .to = o->written + r->at + first, .row = w->out.at[2], .column = 1, .lane = w->out.at[1],
-            .ahead = (more ? w->lanes : -r->channel) * w->out.at[1] + (more ? 0 : r->ahead),
-        };
-        w->rows_kern->scatter(&rows, &finish);
-        return;
-    }
     for (int i = 0; i < r->rows; i++) {
         const ptrdiff_t at = r->at + i * w->out.at[2] + first * w->out.at[3];
         const struct cvl_tile tile = {
             .rows = r->columns - first, .vectors = 1, .last = r->filled, .out = o->written + at,
             .out_row = w->out.at[3], .out_lane = w->out.at[1], .add = o->residual ? o->residual + at : NULL,
-            .bias = o->bias ? o->bias + r->channel : NULL, .bias_lane = 1, .act = epi->act, .lo = epi->lo, .hi = epi->hi,
+            .bias = o->bias ? o->bias + r->channel : NULL, .bias_lane = 1, .act = epi->act, .lo = epi->lo,
+            .hi = epi->hi,
         };
         w->gemm->finish(&tile, r->strip + i * strip_row, w->lanes);
     }
@@ -126,7 +130,9 @@ static void transform_panel(const struct result *r)
             w->kern->output(&lines);
         }
     }
-    if (left > 0)
+    if (left > 0 && w->out.at[3] == 1 && cvl_wino_is_simple(&w->desc->epi))
+        scatter_strip(r, whole * w->columns.m, strip_row);
+    else if (left > 0)
         finish_strip(r, whole * w->columns.m, strip_row);
 }
 

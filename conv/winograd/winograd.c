@@ -7,12 +7,20 @@
  * filter apart into phases, whose correlations of half the taps are sums in the transformed domain too; a phase that
  * has a tap fewer is zero at infinity, and skips that point.
  *
+ * 3x3 takes 2.25 times fewer multiplications with m=2, 4 with m=4, 5.06 with m=6 and 5.44 with m=7; of stride 2, whose
+ * phases have two taps and one, (2+1/m)^2 instead of 9 an output. A tile that hangs over the edge computes for nothing:
+ * 7 fits 7, 14, 28 and 56.
+ *
  * Knobs: `m` is the tile, one digit or two for rows and columns; `tiles` of a block; `staged` 1: all tiles are
- * transformed before the first is multiplied; `points` 1: the point set with the smaller error.
+ * transformed before the first is multiplied; `points` 1: the classic point set, with fewer operations and more error.
  * Memory: the packed filter has t*t' x K x C floats. Blocked, each thread has t*t' x tiles x (C + K') floats, K' <= K;
- * staged, t*t' x all tiles x C, and for each thread t*t' x tiles x K'. A raw filter is packed in the workspace.
+ * staged, t*t' x all tiles x C, and for each thread t*t' x tiles x K'. A raw filter is packed in the workspace, in
+ * every run.
+ * Errors: those of direct convolution times what the transforms make of rounding, in 3x3 by m: 1.7 (2), 4.1 (3), 4.8
+ * (4), 15 (5), 21 (6), 68 (7); a rectangle has the geometric mean. `tolerance` is the bound, winograd-errors measures.
  * It loses to implicit GEMM where channels are few (the transforms cost more than they save) and where the transformed
- * filter is read for few tiles; its errors grow with the tile. */
+ * filter is read for few tiles: at 512 channels and 7x7 outputs of stride 2 it is 46 MB. Infinities and NaNs reach all
+ * outputs of their tiles. */
 #include "conv/winograd/wino_filter.h"
 
 #include "base/alloc.h"
@@ -122,7 +130,7 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_winograd = {
-    .name = "winograd", .revision = 1, .device = CVL_CPU, .knobs = { "m", "tiles", "staged", "points" },
+    .name = "winograd", .revision = 2, .device = CVL_CPU, .knobs = { "m", "tiles", "staged", "points" },
     .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance, .finite_only = finite_only,
     .init = init, .pack = pack, .run = run, .fini = fini,
 };
