@@ -56,7 +56,9 @@ static void multiply_panels(const struct job *job, struct cvl_tile tile, int til
     }
 }
 
-/* All points of `tiles` tiles, for panels [first, last). */
+/* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: reductions in parts of 256
+ * steps, 3 to 8 % slower at 512 channels; fetching the next block's image between the calls, which slowed the products
+ * by what it saved the transforms (64 channels of 224x224). */
 static void multiply(const struct job *job, const float *v, float *m, int tiles, int first, int last)
 {
     const struct cvl_wino *w = job->wino;
