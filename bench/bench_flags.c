@@ -169,7 +169,7 @@ static const struct flag flags[] = {
       "measures; exhaustive measures everything to the end; frozen answers from the cache or not at all.",
       FLAG_WORD, AT(mode) },
     { "budget", "SECONDS", "60, and none in mode exhaustive",
-      "How long all measuring together may take.",
+      "How long all measuring together may take; less than is needed goes to where most is to be gained.",
       FLAG_NUMBER, AT(budget_s), .low = 0, .high = 1e9 },
     { "state", "hot|cold-filter|cold", "hot",
       "What the processor's caches hold when the clock starts: everything, all but the filter, nothing.",
@@ -220,7 +220,8 @@ static const struct flag flags[] = {
       "List the networks that --net knows.",
       FLAG_SET, AT(list_nets) },
     { "machine", NULL, NULL,
-      "Show the processor, its peaks and its memory's speed, measured at 1 and at all threads.",
+      "Show the processor, its peaks and its memory's speed, measured at 1 and at all threads, and keep them in the cache "
+      "for the estimates.",
       FLAG_SET, AT(machine) },
     { .name = NULL },
 };

@@ -28,6 +28,7 @@ static bool drops(const struct pruning *pruning, enum cvl_line_kind kind, const 
 {
     struct cvl_environment environment;
     struct cvl_record record;
+    struct cvl_rates rates = { 0 };
     char problem[CVL_CONV_TEXT_MAX];
     uint64_t id = 0;
     cvl_state state;
@@ -35,6 +36,8 @@ static bool drops(const struct pruning *pruning, enum cvl_line_kind kind, const 
     if (kind == CVL_LINE_ENV && cvl_environment_parse(line, length, &environment, &id) != CVL_OK)
         return false;
     if (kind == CVL_LINE_WANT && cvl_want_parse(line, length, &id, &state, problem) != CVL_OK)
+        return false;
+    if (kind == CVL_LINE_RATES && cvl_rates_parse(line, length, &rates, &id) != CVL_OK)
         return false;
     if (kind == CVL_LINE_REC) {
         if (cvl_record_parse(line, length, &record) != CVL_OK)

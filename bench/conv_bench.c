@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "bench/audit.h"
 #include "bench/bench_flags.h"
+#include "bench/constants.h"
 #include "bench/lists.h"
 #include "bench/report_csv.h"
 #include "bench/sweep.h"
@@ -77,6 +78,8 @@ static cvl_status open_tuners(const char *command)
     options.progress_arg = &sweep.progress;
     sweep.budget_s = config.budget_s != UNSET ? config.budget_s
         : options.mode == CVL_MODE_EXHAUSTIVE ? HUGE_VAL : DEFAULT_BUDGET_S;
+    if (options.mode == CVL_MODE_TUNE || options.mode == CVL_MODE_EXHAUSTIVE)
+        constants_ensure(sweep.ctx, config.cache);
     cvl_status status = cvl_tuner_open(sweep.ctx, &options, &sweep.tuner);
     if (status == CVL_OK && config.algo_auto) {
         if (options.mode != CVL_MODE_ESTIMATE && options.mode != CVL_MODE_FROZEN)
@@ -240,9 +243,11 @@ static int list(void)
     if (status == CVL_OK && config.list_algos)
         list_algos(stdout, ctx);
     if (status == CVL_OK && config.machine)
-        status = list_machine(stdout, ctx);
+        status = list_machine(stdout, ctx, config.cache);
     cvl_ctx_destroy(ctx);
-    return status == CVL_OK ? EXIT_SUCCESS : refuse(NULL);
+    if (status != CVL_OK)
+        refuse(NULL);
+    return status == CVL_OK ? EXIT_SUCCESS : status == CVL_EIO ? EXIT_FAILURE : EXIT_BAD_USAGE;
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/ctx.h"
 #include "base/text.h"
+#include "bench/constants.h"
 #include "bench/nets.h"
 #include "bench/report.h"
 #include "conv/registry.h"
@@ -74,14 +75,14 @@ static void put_cache(FILE *to, const char *title, size_t bytes)
     fprintf(to, "%-14s %s\n", title, bytes ? report_bytes(bytes, text) : "unknown");
 }
 
-cvl_status list_machine(FILE *to, const cvl_ctx *ctx)
+cvl_status list_machine(FILE *to, const cvl_ctx *ctx, const char *path)
 {
     const struct cvl_cpu *cpu = cvl_cpu_info();
     cvl_ctx_options options;
     cvl_ctx *single;
     cvl_ctx_options_init(&options);
     options.threads = 1;
-    const cvl_status status = cvl_ctx_create(&options, &single);
+    cvl_status status = cvl_ctx_create(&options, &single);
     if (status != CVL_OK)
         return status;
     fprintf(to, "%-14s %s\n%-14s %d\n", "processor", cpu->model, "processors", cpu->processors);
@@ -94,6 +95,9 @@ cvl_status list_machine(FILE *to, const cvl_ctx *ctx)
     fprintf(to, "\n%-24s %8d thread %5d thread%s\n", "measured", 1, ctx->threads, ctx->threads == 1 ? "" : "s");
     const struct cvl_rates rates[] = { cvl_rates_measure(single, 1, true), cvl_rates_measure(ctx, 1, true) };
     put_rates(to, rates);
+    status = constants_store(single, path, &rates[0]);
+    if (status == CVL_OK && ctx->threads > 1)
+        status = constants_store(ctx, path, &rates[1]);
     cvl_ctx_destroy(single);
-    return CVL_OK;
+    return status;
 }

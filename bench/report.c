@@ -10,7 +10,7 @@ static const char *const vendors[] = { "onednn", "cudnn", NULL };
 void report_init(struct layer_report *report, const struct layer_list *list, const struct layer *layer,
                  const struct bench_place *place)
 {
-    *report = (struct layer_report){ .layer = layer, .place = place };
+    *report = (struct layer_report){ .layer = layer, .place = place, .regret = -1 };
     workload_label(list, layer, report->label);
     cvl_conv_print(&layer->desc, report->problem, sizeof report->problem);
 }

@@ -23,6 +23,7 @@ struct layer_report {
     const cvl_result         *results;
     int                       count;
     const cvl_result         *chosen;      /* NULL: nothing could be chosen */
+    double                    regret;      /* at most, at 95 %, as a share of the best time; negative: not known */
     char                      failure[512];    /* why not, or empty */
 };
 

@@ -144,6 +144,10 @@ void totals_add(struct bench_totals *totals, const struct layer_report *report)
         return;
     if (chosen->workspace_bytes > totals->workspace)
         totals->workspace = chosen->workspace_bytes;
+    if (report->regret >= 0) {
+        totals->stake_ms += report->layer->count * report_time_ms(chosen);
+        totals->loss_ms += report->layer->count * report_time_ms(chosen) * report->regret / (1 + report->regret);
+    }
     if (chosen->samples == 0)
         return;
     totals->timed++;
@@ -182,5 +186,8 @@ void report_table_totals(FILE *to, const struct bench_totals *totals, double sec
     fprintf(to, "\nlargest workspace %s\n", report_bytes(totals->workspace, bytes));
     put_sources(to, totals);
     fprintf(to, ", in %.1f s; %s%s\n", seconds, *cache ? "cache: " : "no cache is kept", cache);
+    if (totals->stake_ms > 0)
+        fprintf(to, "%.3g s: %d/%d layers, regret at most %.1f %% (95 %%)\n", seconds, totals->timed, totals->layers,
+                100 * totals->loss_ms / (totals->stake_ms - totals->loss_ms));
     fflush(to);
 }

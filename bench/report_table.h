@@ -9,6 +9,7 @@
 struct bench_totals {
     int    layers, timed, measured, cached, estimated, unanswered;
     double ms, flops;             /* weighted by count, of the timed layers */
+    double stake_ms, loss_ms;     /* weighted by count, of all: the choices' times, and what of them may be regret */
     double log_percent;           /* sum of the logarithms of percent_peak, */
     int    percents;              /* of so many */
     size_t workspace;             /* largest of the chosen */

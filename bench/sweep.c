@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/sweep.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "bench/profile_report.h"
 #include "bench/report_csv.h"
+#include "bench/spend.h"
 #include "bench/verify.h"
 
 /* Every layer gets its share of what is left, so that one that needs less leaves the rest to those that follow. */
 static void share_budget(struct sweep *sweep, int layer)
 {
     double rest = 0;
-    for (int i = layer; i < sweep->layers->count; i++)
-        rest += workload_cost(&sweep->layers->at[i].desc);
+    for (int i = 0; i < sweep->layers->count; i++)
+        rest += sweep->reported[i] ? 0 : workload_cost(&sweep->layers->at[i].desc);
     const double left = sweep->budget_s - (cvl_now() - sweep->start);
     cvl_tuner_set_budget(sweep->tuner, left > 0 ? left * workload_cost(&sweep->layers->at[layer].desc) / rest : 0);
 }
@@ -63,6 +65,7 @@ static const cvl_plan *tune(struct sweep *sweep, struct layer_report *report, in
         note_failure(sweep, report);
     if (cvl_tuner_results(sweep->tuner, desc, &query, sweep->results, RESULTS_MAX, &count) != CVL_OK)
         note_failure(sweep, report);
+    cvl_tuner_regret(sweep->tuner, desc, &query, &report->regret);
     count = count < RESULTS_MAX ? count : RESULTS_MAX;
     if (sweep->selector)
         count = keep_chosen(sweep->results, count);
@@ -113,21 +116,39 @@ static void put_layer(struct sweep *sweep, const struct layer_report *report, co
         fprintf(stderr, "conv-bench: %s: %s\n", report->label, cvl_last_error());
 }
 
+static void visit(struct sweep *sweep, int layer)
+{
+    struct layer_report report;
+    const cvl_plan *plan = NULL;
+    report_init(&report, sweep->layers, &sweep->layers->at[layer], &sweep->place);
+    sweep->progress.label = report.label;
+    progress_tell(&sweep->progress, 0);
+    if (sweep->tuner)
+        plan = tune(sweep, &report, layer);
+    else
+        verify(sweep, &report);
+    put_layer(sweep, &report, plan);
+    totals_add(&sweep->totals, &report);
+    sweep->reported[layer] = true;
+}
+
+/* Layers come in the order of the grid; with a budget that is not enough for all, in that of their measuring, and what is
+ * left then as it is. */
 void sweep_run(struct sweep *sweep)
 {
+    const bool scarce = sweep->tuner && !sweep->selector && spend_is_scarce(sweep);
     progress_start(&sweep->progress, sweep->layers->count, sweep->config->quiet);
-    for (int i = 0; i < sweep->layers->count && !interrupt_signal(); i++) {
-        struct layer_report report;
-        const cvl_plan *plan = NULL;
-        report_init(&report, sweep->layers, &sweep->layers->at[i], &sweep->place);
-        sweep->progress.done = i;
-        sweep->progress.label = report.label;
-        progress_tell(&sweep->progress, 0);
-        if (sweep->tuner)
-            plan = tune(sweep, &report, i);
-        else
-            verify(sweep, &report);
-        put_layer(sweep, &report, plan);
-        totals_add(&sweep->totals, &report);
+    sweep->reported = calloc((size_t)sweep->layers->count + 1, sizeof *sweep->reported);
+    if (!sweep->reported || (scarce && spend_by_gain(sweep, visit) != CVL_OK)) {
+        fprintf(stderr, "conv-bench: no memory for %d layers\n", sweep->layers->count);
+        sweep->fault = true;
     }
+    for (int i = 0; sweep->reported && i < sweep->layers->count && (scarce || !interrupt_signal()); i++) {
+        if (sweep->reported[i])
+            continue;
+        if (!scarce)
+            sweep->progress.done = i;
+        visit(sweep, i);
+    }
+    free(sweep->reported);
 }

@@ -24,6 +24,7 @@ struct sweep {
     struct comparison         *comparison;
     struct progress            progress;
     struct bench_totals        totals;
+    bool                      *reported;     /* of the layers, while sweep_run is at work */
     bool                       fault;        /* something was wrong or failed, or had no answer */
     cvl_result                 results[RESULTS_MAX];
 };

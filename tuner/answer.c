@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "tuner/model.h"
 #include "tuner/survey.h"
 #include "tuner/tune.h"
 
@@ -80,6 +81,9 @@ static cvl_status measure(cvl_tuner *tuner, struct cvl_survey *survey)
         return status;
     }
     status = cvl_tune_store(survey, tuner->store);
+    for (int i = 0; i < survey->count && tuner->model; i++)
+        if (survey->rows[i].result.source == CVL_SOURCE_MEASURED)
+            cvl_model_add(tuner->model, &survey->rows[i].record);
     if (status == CVL_OK)
         status = cvl_store_sync(tuner->store);
     note_store_failure(tuner, status);
@@ -146,6 +150,7 @@ static cvl_status fail_to_choose(const cvl_tuner *tuner, const struct cvl_survey
 static cvl_status fill(const cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
 {
     cvl_survey_finish(survey);
+    entry->regret = cvl_survey_regret(survey);
     entry->results = cvl_calloc((size_t)survey->count + 1, sizeof *entry->results);
     if (!entry->results)
         return cvl_fail(CVL_ENOMEM, "no memory for the results of %s", survey->problem);
@@ -165,6 +170,15 @@ static cvl_status fill(const cvl_tuner *tuner, struct cvl_survey *survey, struct
     }
     log_choice(tuner, survey);
     return CVL_OK;
+}
+
+/* Everything that the cache holds is learnt from once, when the first estimate is asked for. */
+static struct cvl_model *model_of(cvl_tuner *tuner)
+{
+    if (!tuner->model && cvl_model_create(cvl_store_lines(tuner->store), tuner->environment_id, tuner->options.state,
+                                          &tuner->model) != CVL_OK)
+        tuner->model = NULL;
+    return tuner->model;
 }
 
 static cvl_status answer_survey(cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
@@ -188,6 +202,7 @@ cvl_status cvl_tuner_answer(cvl_tuner *tuner, const cvl_conv_desc *desc, const c
 {
     struct cvl_survey survey = {
         .state = tuner->options.state, .environment = tuner->environment, .environment_id = tuner->environment_id,
+        .reckoner = &tuner->reckoner, .model = model_of(tuner),
     };
     struct cvl_plan_entry entry = { .key = *key };
     cvl_status status = cvl_survey_create(tuner->ctx, desc, query, &survey);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define PACKS 3
-#define PACK_AGAIN_S 0.02       /* a longer packing is timed once */
+#define PACK_AGAIN_S 0.002      /* a longer packing is timed once */
 
 void cvl_contender_settle(struct cvl_contender *contender, cvl_outcome outcome, const char *format, ...)
 {

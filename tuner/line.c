@@ -9,7 +9,7 @@
 #define ID_LENGTH 16
 #define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
 
-/* What decides between two records with the same key. */
+/* What decides between two records with the same key; rates have a time stamp alone. */
 struct rank { int revision, samples; int64_t when; };
 static const struct cvl_field rank_fields[] = {
     { "rev", CVL_FIELD_NATURAL, CVL_FIELD_OF(struct rank, revision), .limit = INT_MAX },
@@ -21,6 +21,7 @@ static const struct cvl_line_shape shapes[] = {
     [CVL_LINE_ENV] = { "env", 1, cvl_environment_fields, CVL_ENVIRONMENT_FIELDS, "env ID" },
     [CVL_LINE_REC] = { "rec", 4, cvl_record_fields, CVL_RECORD_FIELDS, "rec ID STATE PROBLEM CANDIDATE" },
     [CVL_LINE_WANT] = { "want", 3, NULL, 0, "want ID STATE PROBLEM" },
+    [CVL_LINE_RATES] = { "rates", 1, cvl_rates_fields, CVL_RATES_FIELDS, "rates ID" },
 };
 
 static struct cvl_span next_word(const char *at, const char *end)
@@ -110,7 +111,9 @@ static struct rank rank_of(const char *line, size_t length)
 {
     struct cvl_line_parts parts;
     struct rank rank = { 0, 0, 0 };
-    if (cvl_line_dissect(line, length, &parts) == CVL_OK && kind_of(&parts) == CVL_LINE_REC)
+    if (cvl_line_dissect(line, length, &parts) != CVL_OK)
+        return rank;
+    if (kind_of(&parts) == CVL_LINE_REC || kind_of(&parts) == CVL_LINE_RATES)
         cvl_fields_read(rank_fields, COUNT(rank_fields), parts.fields.at, parts.fields.length, &rank);
     return rank;
 }

@@ -275,10 +275,21 @@ int cvl_line_set_records(const struct cvl_line_set *set, cvl_state state, const 
     return found;
 }
 
-bool cvl_line_set_environment(const struct cvl_line_set *set, uint64_t id, struct cvl_environment *environment)
+static const struct entry *find_of(const struct cvl_line_set *set, const char *kind, uint64_t id)
 {
     char key[32];
-    const int length = snprintf(key, sizeof key, "env %016" PRIx64, id);
-    const struct entry *entry = find(set, key, (size_t)length);
+    const int length = snprintf(key, sizeof key, "%s %016" PRIx64, kind, id);
+    return find(set, key, (size_t)length);
+}
+
+bool cvl_line_set_rates(const struct cvl_line_set *set, uint64_t id, struct cvl_rates *rates)
+{
+    const struct entry *entry = find_of(set, "rates", id);
+    return entry && cvl_rates_parse(entry->text, entry->length, rates, NULL) == CVL_OK;
+}
+
+bool cvl_line_set_environment(const struct cvl_line_set *set, uint64_t id, struct cvl_environment *environment)
+{
+    const struct entry *entry = find_of(set, "env", id);
     return entry && cvl_environment_parse(entry->text, entry->length, environment, NULL) == CVL_OK;
 }

@@ -33,7 +33,9 @@ cvl_status cvl_line_set_each(const struct cvl_line_set *set, bool sorted, cvl_li
 struct cvl_line { const char *text; size_t length; };
 int cvl_line_set_records(const struct cvl_line_set *set, cvl_state state, const char *problem,
                          struct cvl_line *lines, int max);
+/* An environment's own line, and how fast it is. False: not there. */
 bool cvl_line_set_environment(const struct cvl_line_set *set, uint64_t id, struct cvl_environment *environment);
+bool cvl_line_set_rates(const struct cvl_line_set *set, uint64_t id, struct cvl_rates *rates);
 
 /* What reading a file came to; bad lines were misses. */
 struct cvl_read_report {

@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "conv/algo.h"
+#include "tuner/drift.h"
+#include "tuner/pin.h"
 #include "tuner/race.h"
 
 #include <math.h>
@@ -14,11 +16,13 @@
 #define SAMPLE_S 100e-6
 #define SAMPLE_RESOLUTIONS 1000
 #define RUNS_MAX (1 << 20)
+#define ROUNDS_AGAIN 5          /* rounds that a changing clock may spoil; on a machine that is never steady all count then */
 
 struct session {
     const struct cvl_measure_options *options;
     struct cvl_arena                  arena;       /* contenders in the order of their first runs */
     double                            start, deadline, sample_s;
+    struct cvl_drift                  drift;
     bool                              stopped;
 };
 
@@ -79,10 +83,11 @@ static bool is_hopeless(struct session *session, struct cvl_contender *contender
     const struct cvl_contender *rival = cvl_race_best(&session->arena, contender);
     const double corrected = correction(session, contender->out->plan->algo);
     const double expected = contender->out->expected_s * (corrected > 0 ? corrected : 1);
-    const double limit = corrected > 0 ? CVL_HOPELESS_CORRECTED : CVL_HOPELESS;
+    const double alone = contender->out->hopeless > 0 ? contender->out->hopeless : CVL_HOPELESS;
+    const double limit = corrected > 0 ? fmin(CVL_HOPELESS_CORRECTED, alone) : alone;
     if (session->options->exhaustive || !rival || !(expected > limit * rival->out->time.median))
         return false;
-    contender->out->hopeless = true;
+    contender->out->needless = true;
     cvl_contender_settle(contender, CVL_OUTCOME_SKIPPED,
                          "estimated to be %.1f times slower than %s, which needs no more workspace",
                          expected / rival->out->time.median, name(rival));
@@ -165,7 +170,7 @@ static void line_up(struct session *session, struct cvl_measurement *measurement
         session->arena.contenders[at].out = &measurements[i];
         session->arena.contenders[i].live = true;
         measurements[i].outcome = CVL_OUTCOME_OK;
-        measurements[i].hopeless = false;
+        measurements[i].needless = false;
         measurements[i].reason[0] = '\0';
         measurements[i].time = measurements[i].ratio = (struct cvl_stats){ 0 };
         measurements[i].pack_s = 0;
@@ -182,6 +187,27 @@ static bool has_time(struct session *session)
     return fits(session, 2 * least);
 }
 
+/* What was sampled while the clock changed compares with nothing. */
+static void forget_round(struct session *session, int round)
+{
+    for (int i = 0; i < session->arena.count; i++) {
+        struct cvl_measurement *one = session->arena.contenders[i].out;
+        if (one->time.samples > round)
+            one->time = cvl_stats_of(one->seconds, round);
+    }
+}
+
+/* All contenders have `round` samples, or have left. */
+static void play_steady_round(struct session *session, int round)
+{
+    play_round(session, round);
+    while (session->drift.probe && !cvl_drift_is_steady(&session->drift) && session->drift.disturbed <= ROUNDS_AGAIN &&
+           fits(session, 0)) {
+        forget_round(session, round);
+        play_round(session, round);
+    }
+}
+
 static void play(struct session *session)
 {
     for (int i = 0; i < session->arena.count; i++)
@@ -192,7 +218,7 @@ static void play(struct session *session)
             cvl_race_drop(&session->arena);
         if (is_decided(session))
             break;
-        play_round(session, round);
+        play_steady_round(session, round);
     }
     cvl_race_finish(&session->arena);
 }
@@ -217,7 +243,14 @@ cvl_status cvl_measure(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
     if (has_time(&session)) {
         status = cvl_arena_create(&session.arena, desc, options->seed);
         if (status == CVL_OK) {
+            struct cvl_pins *pins = cvl_pin_threads(ctx);
+            if (options->probe || !options->now)
+                cvl_drift_begin(&session.drift, options->probe ? options->probe : cvl_drift_probe);
             play(&session);
+            cvl_pin_release(pins);
+            if (session.drift.disturbed)
+                cvl_log(ctx, CVL_LOG_INFO, "the processor's clock changed %d times while rounds were measured",
+                        session.drift.disturbed);
             cvl_arena_destroy(&session.arena);
         }
     } else {

@@ -35,6 +35,7 @@ struct cvl_plan_entry {
     enum cvl_retry         retry;
     unsigned               budget;       /* the tuner's count of budgets when this was answered */
     bool                   measured;     /* by this tuner */
+    double                 regret;       /* cvl_tuner_regret */
     cvl_result            *results;
     int                    count;
     struct cvl_plan_entry *older;        /* all entries that were ever in, for the end */

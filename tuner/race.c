@@ -8,16 +8,23 @@
 
 #include <math.h>
 
-/* Dropped when the least of so many samples is so many times the best's median: the fewer, the more one of them may have
- * been disturbed. */
-static const struct bar { int samples; double times; } bars[] = { { 1, 2.5 }, { 2, 1.2 }, { 3, 1.08 } };
+/* Dropped when it took so many times as long as the fastest in each of so many rounds: the fewer rounds, the more one of
+ * them may have been disturbed. From the fourth on it may as well have been a little faster, and would be no gain. */
+static const struct bar { int samples; double times; } bars[] = { { 1, 2.5 }, { 2, 1.06 }, { 3, 1.02 }, { 4, 0.99 } };
 #define SAMPLES_OF_PATIENCE 8   /* after these, a possible gain of CVL_TIE_MOST is not worth more */
+#define ROUNDING 1e-6           /* the largest rel_error of those that only round, about */
 #define DOMINATED 1.5           /* so far behind one that is no worse, it is of no use to any query */
 
-/* In all but time; an error that is not known yet is no obstacle. */
+/* An error that is not known yet is taken to be that of the same algorithm, or a rounding. */
+static bool is_as_exact(const struct cvl_measurement *a, const struct cvl_measurement *b)
+{
+    return b->rel_error >= 0 ? a->rel_error <= b->rel_error : a->plan->algo == b->plan->algo || a->rel_error <= ROUNDING;
+}
+
+/* In all but time. */
 static bool is_no_worse(const struct cvl_measurement *a, const struct cvl_measurement *b)
 {
-    return a->plan->workspace_bytes <= b->plan->workspace_bytes && (b->rel_error < 0 || a->rel_error <= b->rel_error) &&
+    return a->plan->workspace_bytes <= b->plan->workspace_bytes && is_as_exact(a, b) &&
            (!a->plan->variant.nondeterministic || b->plan->variant.nondeterministic);
 }
 
@@ -50,8 +57,9 @@ const struct cvl_contender *cvl_race_best(const struct cvl_arena *arena, const s
 
 static bool is_behind(const struct cvl_measurement *one, const struct cvl_measurement *fastest)
 {
+    const struct cvl_stats ratio = cvl_race_ratio(one, fastest);
     for (size_t i = 0; i < sizeof bars / sizeof *bars; i++)
-        if (one->time.samples >= bars[i].samples && one->time.min > bars[i].times * fastest->time.median)
+        if (ratio.samples >= bars[i].samples && ratio.min > bars[i].times)
             return true;
     return false;
 }

@@ -3,6 +3,9 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
 #include "tuner/line.h"
@@ -39,6 +42,7 @@ const struct cvl_field cvl_record_fields[CVL_RECORD_FIELDS] = {
     { "rlo", CVL_FIELD_REAL, REC(ratio_low) },
     { "rhi", CVL_FIELD_REAL, REC(ratio_high) },
     { "est", CVL_FIELD_REAL, REC(estimate_ms) },
+    { "raw", CVL_FIELD_REAL, REC(raw_ms) },
     { "pack_ms", CVL_FIELD_REAL, REC(pack_ms) },
     { "err", CVL_FIELD_ERROR, REC(rel_error) },
     { "l2", CVL_FIELD_ERROR, REC(l2_error) },
@@ -49,12 +53,26 @@ const struct cvl_field cvl_record_fields[CVL_RECORD_FIELDS] = {
     { "by", CVL_FIELD_TEXT, REC(command) },
 };
 
+#define RATE(name, member) { name, CVL_FIELD_REAL, CVL_FIELD_OF(struct cvl_rates, member) }
+const struct cvl_field cvl_rates_fields[CVL_RATES_FIELDS] = {
+    RATE("f32", f32_flops), RATE("s8", s8_ops), RATE("l2", copy_l2), RATE("l3", copy_l3), RATE("dram", copy_dram),
+};
+
 static bool is_word(const char *text)
 {
     for (const char *c = text; *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return false;
     return *text != '\0';
+}
+
+double cvl_record_round(double value)
+{
+    char digits[32];
+    if (!isfinite(value))
+        return value;
+    snprintf(digits, sizeof digits, "%.4e", value);
+    return strtod(digits, NULL);
 }
 
 uint64_t cvl_environment_id(const struct cvl_environment *environment)
@@ -89,6 +107,15 @@ size_t cvl_want_print(uint64_t environment, cvl_state state, const char *problem
         return 0;
     cvl_text_add(&text, "want %016" PRIx64 " %s %s", environment, cvl_state_name(state), problem);
     return cvl_line_seal(&text, true);
+}
+
+size_t cvl_rates_print(uint64_t environment, const struct cvl_rates *rates, int64_t when, char line[CVL_LINE_MAX])
+{
+    struct cvl_text text = { line, CVL_LINE_MAX, 0 };
+    if (when < 0)
+        return 0;
+    cvl_text_add(&text, "rates %016" PRIx64 " when=%" PRId64, environment, when);
+    return cvl_line_seal(&text, cvl_fields_print(cvl_rates_fields, CVL_RATES_FIELDS, rates, &text));
 }
 
 static cvl_status copy_word(const struct cvl_span *word, const char *what, char *to, size_t size)
@@ -154,4 +181,22 @@ cvl_status cvl_want_parse(const char *line, size_t length, uint64_t *environment
     if (status == CVL_OK)
         status = copy_word(&parts.key[2], "problem", problem, CVL_CONV_TEXT_MAX);
     return status;
+}
+
+cvl_status cvl_rates_parse(const char *line, size_t length, struct cvl_rates *rates, uint64_t *id)
+{
+    struct cvl_line_parts parts;
+    struct cvl_rates read = *rates;
+    cvl_status status = cvl_line_expect(line, length, CVL_LINE_RATES, &parts);
+    if (status == CVL_OK)
+        status = cvl_fields_read(cvl_rates_fields, CVL_RATES_FIELDS, parts.fields.at, parts.fields.length, &read);
+    if (status != CVL_OK)
+        return status;
+    if (!(read.f32_flops > 0 && read.s8_ops > 0 && read.copy_l2 > 0 && read.copy_l3 > 0 && read.copy_dram > 0))
+        return cvl_fail(CVL_ECORRUPT, "a rate is not above 0");
+    if (id)
+        *id = parts.id;
+    read.measured = true;
+    *rates = read;
+    return CVL_OK;
 }

@@ -25,6 +25,18 @@ static struct cvl_row *add_row(struct cvl_survey *survey, const struct cvl_algo 
     return row;
 }
 
+/* Seconds by the algorithm's own estimate, then by what the cache says of it. */
+static void estimate(struct cvl_survey *survey, struct cvl_row *row)
+{
+    const cvl_ctx *reckoner = survey->reckoner ? survey->reckoner : survey->ctx;
+    struct cvl_correction correction = { 1, CVL_SPREAD_UNKNOWN };
+    if (survey->model)
+        correction = cvl_model_correct(survey->model, row->algo, &survey->desc, &row->variant);
+    row->raw_ms = 1e3 * row->algo->estimate(reckoner, &survey->desc, &row->variant);
+    row->result.estimate_ms = correction.factor * row->raw_ms;
+    row->spread = correction.spread;
+}
+
 static void add_candidates(struct cvl_survey *survey, const struct cvl_algo *algo)
 {
     struct cvl_variant variants[CVL_VARIANTS_MAX];
@@ -34,7 +46,7 @@ static void add_candidates(struct cvl_survey *survey, const struct cvl_algo *alg
         row->variant = variants[i];
         cvl_candidate_print(algo, &variants[i], row->result.candidate);
         row->result.source = CVL_SOURCE_ESTIMATE;
-        row->result.estimate_ms = 1e3 * algo->estimate(survey->ctx, &survey->desc, &variants[i]);
+        estimate(survey, row);
         row->result.deterministic = !variants[i].nondeterministic;
     }
 }

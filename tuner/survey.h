@@ -8,6 +8,7 @@
 #include "tuner/choose.h"
 #include "tuner/environment.h"
 #include "tuner/line_set.h"
+#include "tuner/model.h"
 
 struct cvl_row {
     const struct cvl_algo *algo;
@@ -16,12 +17,15 @@ struct cvl_row {
     bool                   recorded;    /* the record is of this candidate at this build's revision */
     bool                   needless;    /* the record says: by its estimate too slow to be worth a run */
     bool                   unusable;    /* its plan cannot be made; result says why */
+    double                 raw_ms, spread;   /* the estimate before its correction; how far off the corrected may be */
     struct cvl_record      record;
     cvl_result             result;
 };
 
 struct cvl_survey {
     cvl_ctx                *ctx;
+    const cvl_ctx          *reckoner;   /* whose rates the estimates reckon with; NULL: ctx */
+    struct cvl_model       *model;      /* corrects them; NULL: nothing does */
     cvl_conv_desc           desc;       /* complete and checked */
     char                    problem[CVL_CONV_TEXT_MAX];
     cvl_state               state;
@@ -38,7 +42,7 @@ struct cvl_survey {
 /* Why the row is not chosen, or what is to be known of it. */
 void cvl_row_explain(struct cvl_row *row, const char *format, ...) CVL_PRINTF(2, 3);
 
-/* state, environment and its id are set by the caller before; rows are without records. CVL_ENOMEM. The strings of
+/* state, environment and its id, reckoner and model are set by the caller before; rows are without records. CVL_ENOMEM. The strings of
  * the query must outlive it. */
 cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_query *query,
                              struct cvl_survey *survey);
@@ -66,6 +70,7 @@ bool       cvl_survey_fits(struct cvl_survey *survey, struct cvl_row *row);
 /* Is a candidate without a record so slow by its estimate, compared with those that have one, that it needs none? Then
  * it is marked as skipped. Those that the query does not allow count too, once something is recorded that it does: what
  * they made needless is not measured because they are denied. */
+double     cvl_survey_hopeless_times(const struct cvl_row *row);   /* so many times slower than another by its estimate */
 bool       cvl_survey_hopeless(struct cvl_survey *survey, struct cvl_row *row);
 
 /* Has every candidate that could be chosen a record, or no need of one? */
@@ -76,6 +81,10 @@ bool       cvl_survey_complete(struct cvl_survey *survey);
 bool       cvl_survey_choose(struct cvl_survey *survey);
 bool       cvl_survey_prior(struct cvl_survey *survey, const struct cvl_line_set *lines);
 bool       cvl_survey_guess(struct cvl_survey *survey);
+
+/* At most so much slower than the best candidate is the chosen one, as a share of the best time: an upper bound at 95 %.
+ * 0 when nothing is chosen. */
+double     cvl_survey_regret(const struct cvl_survey *survey);
 
 /* Completes the rows for cvl_tuner_results. */
 void       cvl_survey_finish(struct cvl_survey *survey);

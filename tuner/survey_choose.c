@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "tuner/measure.h"
 
+#include <math.h>
+
 /* Completeness allows more than measuring skips, so that an estimate near the border cannot flip between two runs. */
 #define WITH_RECORD 0.6
 
@@ -46,11 +48,18 @@ static const struct cvl_record *find_rival(const struct cvl_survey *survey, cons
     return NULL;
 }
 
+/* The lower end of the estimate's interval is then above the other's time. */
+double cvl_survey_hopeless_times(const struct cvl_row *row)
+{
+    return fmin(CVL_HOPELESS, exp(2 * row->spread));
+}
+
 bool cvl_survey_hopeless(struct cvl_survey *survey, struct cvl_row *row)
 {
     const double corrected = correction(survey, row->algo);
     const double expected_ms = row->result.estimate_ms * (corrected > 0 ? corrected : 1);
-    const double limit = WITH_RECORD * (corrected > 0 ? CVL_HOPELESS_CORRECTED : CVL_HOPELESS);
+    const double alone = cvl_survey_hopeless_times(row);
+    const double limit = fmax(1, WITH_RECORD * (corrected > 0 ? fmin(CVL_HOPELESS_CORRECTED, alone) : alone));
     const struct cvl_record *rival = find_rival(survey, row, expected_ms / limit);
     if (!rival && row->needless && has_times(survey)) {
         row->result.outcome = CVL_OUTCOME_SKIPPED;

@@ -9,19 +9,8 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* Five digits: more than a clock can say, and readable in a diff. What is chosen from is what is stored. */
-static double rounded(double value)
-{
-    char digits[32];
-    if (!isfinite(value))
-        return value;
-    snprintf(digits, sizeof digits, "%.4e", value);
-    return strtod(digits, NULL);
-}
 
 /* Later than the record that it replaces, though a clock of seconds may not have moved, or was set back. */
 static int64_t time_stamp(const struct cvl_row *row)
@@ -39,17 +28,19 @@ static struct cvl_record record_of(const struct cvl_survey *survey, const struct
     struct cvl_record record = {
         .environment = survey->environment_id, .state = survey->state, .outcome = measured->outcome,
         .revision = row->algo->revision, .samples = stats->samples,
-        .median_ms = rounded(1e3 * stats->median), .min_ms = rounded(1e3 * stats->min),
-        .ci_low_ms = rounded(1e3 * stats->low), .ci_high_ms = rounded(1e3 * stats->high),
-        .estimate_ms = rounded(row->result.estimate_ms), .pack_ms = rounded(1e3 * measured->pack_s),
-        .rel_error = rounded(measured->rel_error), .l2_error = rounded(measured->l2_error),
+        .median_ms = cvl_record_round(1e3 * stats->median), .min_ms = cvl_record_round(1e3 * stats->min),
+        .ci_low_ms = cvl_record_round(1e3 * stats->low), .ci_high_ms = cvl_record_round(1e3 * stats->high),
+        .estimate_ms = cvl_record_round(row->result.estimate_ms),
+        .raw_ms = row->raw_ms != row->result.estimate_ms ? cvl_record_round(row->raw_ms) : 0,
+        .pack_ms = cvl_record_round(1e3 * measured->pack_s),
+        .rel_error = cvl_record_round(measured->rel_error), .l2_error = cvl_record_round(measured->l2_error),
         .workspace_bytes = row->result.workspace_bytes, .packed_bytes = row->result.packed_bytes,
         .deterministic = row->result.deterministic, .when = time_stamp(row), .seed = options->seed,
         .race = stats->samples > 0 ? race : 0,
     };
     if (stats->samples >= CVL_SAMPLES_OF_INTERVAL) {
-        record.ratio_low = rounded(measured->ratio.low);
-        record.ratio_high = rounded(measured->ratio.high);
+        record.ratio_low = cvl_record_round(measured->ratio.low);
+        record.ratio_high = cvl_record_round(measured->ratio.high);
     }
     memcpy(record.problem, survey->problem, sizeof record.problem);
     memcpy(record.candidate, row->result.candidate, sizeof record.candidate);
@@ -65,7 +56,7 @@ static void take(const struct cvl_survey *survey, struct cvl_row *row, const str
         row->recorded = true;
         row->result.source = CVL_SOURCE_MEASURED;
     }
-    if (measured->hopeless && !row->recorded) {
+    if (measured->needless && !row->recorded) {
         row->record = record_of(survey, row, measured, options, race);
         row->needless = true;
     }
@@ -101,6 +92,7 @@ cvl_status cvl_tune(struct cvl_survey *survey, const struct cvl_tune_options *op
         const bool timed = row->recorded && row->result.samples > 0;
         measurements[count].plan = row->plan;
         measurements[count].expected_s = 1e-3 * (timed ? row->result.median_ms : row->result.estimate_ms);
+        measurements[count].hopeless = cvl_survey_hopeless_times(row);
         measurements[count].wanted_first = !row->recorded && !cvl_survey_hopeless(survey, row);
         rows[count++] = i;
     }

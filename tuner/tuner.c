@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "tuner/environment.h"
+#include "tuner/model.h"
 #include "tuner/tuner_options.h"
 
 #include <stdlib.h>
@@ -62,6 +63,8 @@ cvl_status cvl_tuner_open(cvl_ctx *ctx, const cvl_tuner_options *options, cvl_tu
         cvl_tuner_close(made);
         return status;
     }
+    made->reckoner = *ctx;
+    cvl_line_set_rates(cvl_store_lines(made->store), made->environment_id, &made->reckoner.rates);
     cvl_environment_warn(ctx, &made->environment, cvl_store_lines(made->store), cvl_store_path(made->store));
     *tuner = made;
     return CVL_OK;
@@ -77,6 +80,7 @@ cvl_status cvl_tuner_close(cvl_tuner *tuner)
     if (!tuner)
         return CVL_OK;
     cvl_plan_table_destroy(tuner->table);
+    cvl_model_destroy(tuner->model);
     cvl_store_close(tuner->store);
     const cvl_status status = cvl_tuner_store_status(tuner);
     pthread_mutex_destroy(&tuner->mutex);
@@ -157,4 +161,15 @@ cvl_status cvl_tuner_results(cvl_tuner *tuner, const cvl_conv_desc *desc, const 
     for (int i = 0; i < entry->count && i < max; i++)
         results[i] = entry->results[i];
     return CVL_OK;
+}
+
+cvl_status cvl_tuner_regret(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl_query *query, double *regret)
+{
+    const struct cvl_plan_entry *entry;
+    *regret = 0;
+    const cvl_status status = look_up(tuner, desc, query, &entry);
+    if (status != CVL_OK)
+        return status;
+    *regret = entry->regret;
+    return entry->status == CVL_OK ? CVL_OK : cvl_fail(entry->status, "%s", entry->message);
 }
