@@ -78,14 +78,20 @@ static double correction(const struct session *session, const struct cvl_algo *a
     return least;
 }
 
+/* One that is no winner by the lower end of its estimate's interval is of use to tighter limits alone, and for those it is
+ * enough that the estimate itself is behind. */
 static bool is_hopeless(struct session *session, struct cvl_contender *contender)
 {
     const struct cvl_contender *rival = cvl_race_best(&session->arena, contender);
+    const struct cvl_contender *fastest = cvl_race_best(&session->arena, NULL);
     const double corrected = correction(session, contender->out->plan->algo);
     const double expected = contender->out->expected_s * (corrected > 0 ? corrected : 1);
     const double alone = contender->out->hopeless > 0 ? contender->out->hopeless : CVL_HOPELESS;
     const double limit = corrected > 0 ? fmin(CVL_HOPELESS_CORRECTED, alone) : alone;
-    if (session->options->exhaustive || !rival || !(expected > limit * rival->out->time.median))
+    if (session->options->exhaustive || !rival)
+        return false;
+    const bool loses = expected > limit * fastest->out->time.median;
+    if (!(expected > (loses ? 1 : limit) * rival->out->time.median))
         return false;
     contender->out->needless = true;
     cvl_contender_settle(contender, CVL_OUTCOME_SKIPPED,

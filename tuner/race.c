@@ -11,6 +11,8 @@
 /* Dropped when it took so many times as long as the fastest in each of so many rounds: the fewer rounds, the more one of
  * them may have been disturbed. From the fourth on it may as well have been a little faster, and would be no gain. */
 static const struct bar { int samples; double times; } bars[] = { { 1, 2.5 }, { 2, 1.06 }, { 3, 1.02 }, { 4, 0.99 } };
+#define AS_EXPECTED 1.2         /* so far behind by one sample and by its estimate, it is slow: bursts of 1.6 times pass over
+                                   several candidates' first samples on a shared machine, and alone they say nothing */
 #define SAMPLES_OF_PATIENCE 8   /* after these, a possible gain of CVL_TIE_MOST is not worth more */
 #define ROUNDING 1e-6           /* the largest rel_error of those that only round, about */
 #define DOMINATED 1.5           /* so far behind one that is no worse, it is of no use to any query */
@@ -58,6 +60,8 @@ const struct cvl_contender *cvl_race_best(const struct cvl_arena *arena, const s
 static bool is_behind(const struct cvl_measurement *one, const struct cvl_measurement *fastest)
 {
     const struct cvl_stats ratio = cvl_race_ratio(one, fastest);
+    if (ratio.min > AS_EXPECTED && one->expected_s > AS_EXPECTED * fastest->time.median)
+        return true;
     for (size_t i = 0; i < sizeof bars / sizeof *bars; i++)
         if (ratio.samples >= bars[i].samples && ratio.min > bars[i].times)
             return true;
