@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/alloc.h"
+#include "tuner/layers.h"
 #include "tuner/segments.h"
 
 /* A segment is rewritten whole at every sync: a new one is begun when that becomes more than a few pages. */
@@ -27,56 +28,69 @@ struct cvl_store {
     bool                 told;       /* the caller knows that the last sync failed */
 };
 
-static const char *variable(const char *name)
-{
-    const char *value = getenv(name);
-    return value && value[0] ? value : NULL;
-}
-
-/* The XDG specification has relative paths ignored. */
-static char *default_path(void)
-{
-    const char *cache = variable("CVL_CACHE"), *xdg = variable("XDG_CACHE_HOME"), *home = variable("HOME");
-    char *path = NULL;
-    if (cache)
-        return strdup(cache);
-    const int length = xdg && xdg[0] == '/' ? asprintf(&path, "%s/convlab", xdg)
-                     : home ? asprintf(&path, "%s/.cache/convlab", home) : asprintf(&path, "%s", "");
-    return length >= 0 ? path : NULL;
-}
-
-static enum place find_place(const struct cvl_store *store)
+static enum place find_place(const cvl_ctx *ctx, const char *path)
 {
     struct stat at;
-    if (!store->path[0])
-        return NOWHERE;
-    if (stat(store->path, &at) == 0)
+    if (stat(path, &at) == 0)
         return S_ISDIR(at.st_mode) ? DIRECTORY : EXPORTED_FILE;
     if (errno != ENOENT && errno != ENOTDIR)
-        cvl_log(store->ctx, CVL_LOG_WARNING, "%s: %s, its records are not used", store->path, strerror(errno));
+        cvl_log(ctx, CVL_LOG_WARNING, "%s: %s, its records are not used", path, strerror(errno));
     return DIRECTORY;
 }
 
-static cvl_status read_exported(struct cvl_store *store)
+static cvl_status read_exported(const cvl_ctx *ctx, const char *path, struct cvl_line_set *lines)
 {
     struct cvl_read_report report;
-    const cvl_status status = cvl_line_set_read(store->lines, store->path, &report);
+    const cvl_status status = cvl_line_set_read(lines, path, &report);
     if (status == CVL_OK && report.why[0])
-        cvl_log(store->ctx, CVL_LOG_WARNING, "%s", report.why);
+        cvl_log(ctx, CVL_LOG_WARNING, "%s", report.why);
     return status;
 }
 
-static cvl_status read_place(struct cvl_store *store)
+static cvl_status read_place(const cvl_ctx *ctx, const char *path, enum place place, struct cvl_line_set *lines)
 {
     cvl_status status = CVL_OK;
-    if (store->place == EXPORTED_FILE)
-        status = read_exported(store);
-    else if (store->place == DIRECTORY && access(store->path, F_OK) == 0)
-        status = cvl_segments_read(store->ctx, store->path, store->lines, NULL, NULL);
+    if (place == EXPORTED_FILE)
+        status = read_exported(ctx, path, lines);
+    else if (access(path, F_OK) == 0)
+        status = cvl_segments_read(ctx, path, lines, NULL, NULL);
     if (status != CVL_EIO)
         return status;
-    cvl_log(store->ctx, CVL_LOG_WARNING, "%s", cvl_last_error());
+    cvl_log(ctx, CVL_LOG_WARNING, "%s", cvl_last_error());
     return CVL_OK;
+}
+
+/* The uppermost is read as it is, what lies below it where it adds something. */
+static cvl_status read_layer(struct cvl_store *store, const char *path, enum place place, bool uppermost)
+{
+    struct cvl_line_set *below;
+    if (uppermost)
+        return read_place(store->ctx, path, place, store->lines);
+    cvl_status status = access(path, F_OK) == 0 ? cvl_line_set_create(&below) : CVL_OK;
+    if (status != CVL_OK || access(path, F_OK) != 0)
+        return status;
+    status = read_place(store->ctx, path, place, below);
+    if (status == CVL_OK)
+        status = cvl_layers_lay_under(store->lines, below);
+    cvl_line_set_destroy(below);
+    return status;
+}
+
+/* What is measured goes to the first directory that is not the project's or shipped; without one nothing can be stored, and the first place says so. */
+static cvl_status read_layers(struct cvl_store *store, const struct cvl_layers *layers)
+{
+    cvl_status status = CVL_OK;
+    for (int i = 0; i < layers->count && status == CVL_OK; i++) {
+        const enum place place = find_place(store->ctx, layers->path[i]);
+        const bool better = store->place == NOWHERE || (store->place == EXPORTED_FILE && place == DIRECTORY);
+        if (better && !layers->read_only[i]) {
+            free(store->path);
+            store->path = strdup(layers->path[i]);
+            store->place = place;
+        }
+        status = store->path ? read_layer(store, layers->path[i], place, i == 0) : CVL_ENOMEM;
+    }
+    return status;
 }
 
 /* A forked child writes a segment of its own: its parent goes on with the first. */
@@ -100,29 +114,30 @@ static void begin_empty_segment(struct cvl_store *store)
 cvl_status cvl_store_open(const cvl_ctx *ctx, const char *path, struct cvl_store **store)
 {
     struct cvl_store *made = cvl_calloc(1, sizeof *made);
-    cvl_status status = CVL_ENOMEM;
+    struct cvl_layers layers = { .count = 0 };
+    cvl_status status;
     *store = NULL;
     if (!made)
         return cvl_fail(CVL_ENOMEM, "no memory for a cache");
     made->ctx = ctx;
-    made->path = path ? strdup(path) : default_path();
-    if (!made->path) {
-        cvl_fail(CVL_ENOMEM, "no memory for the path of a cache");
+    made->path = strdup("");
+    status = cvl_layers_of(path, &layers);
+    if (status != CVL_OK)
         goto fail;
-    }
     status = cvl_line_set_create(&made->lines);
     if (status == CVL_OK)
         status = cvl_line_set_create(&made->own);
     if (status != CVL_OK)
         goto fail;
-    made->place = find_place(made);
     begin_segment(made);
-    status = read_place(made);
+    status = read_layers(made, &layers);
     if (status != CVL_OK)
         goto fail;
+    cvl_layers_free(&layers);
     *store = made;
     return CVL_OK;
 fail:
+    cvl_layers_free(&layers);
     cvl_store_close(made);
     return status;
 }

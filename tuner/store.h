@@ -10,13 +10,13 @@
 
 struct cvl_store;
 
-/* path as in cvl_tuner_options.cache_path (NULL: CVL_CACHE, XDG_CACHE_HOME, HOME; "": nothing on disk). Missing or
+/* path as in cvl_tuner_options.cache_path, a list of layers (tuner/layers.h); "": nothing on disk. Missing or
  * damaged files are no failure: what is wrong with each goes to the ctx's log in one sentence. A directory is made
  * when the first line is stored. */
 cvl_status  cvl_store_open(const cvl_ctx *ctx, const char *path, struct cvl_store **store);
 /* Unsynced lines are written first; a directory of many segments is compacted. NULL is allowed. */
 void        cvl_store_close(struct cvl_store *store);
-const char *cvl_store_path(const struct cvl_store *store); /* "" when nothing is kept on disk */
+const char *cvl_store_path(const struct cvl_store *store); /* of what is written; "" when nothing is kept on disk */
 
 /* All lines: what was read and what was added. */
 const struct cvl_line_set *cvl_store_lines(const struct cvl_store *store);

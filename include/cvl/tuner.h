@@ -72,8 +72,12 @@ typedef struct cvl_tuner_options {
     size_t           size;
     cvl_mode         mode;          /* default: CVL_MODE if set, else CVL_MODE_CACHED */
     cvl_state        state;         /* default: CVL_HOT */
-    const char      *cache_path;    /* a directory, or one exported file (read-only); NULL: CVL_CACHE if set, else
-                                       $XDG_CACHE_HOME/convlab, else ~/.cache/convlab; "": keep nothing on disk */
+    const char      *cache_path;    /* a directory, or one exported file (read-only), or several that are laid one over
+                                       another, uppermost first, separated by ':', where an empty one stands for the
+                                       user's, the project's and the shipped one ("mine.cvl:"); NULL: CVL_CACHE if set,
+                                       else those three: $XDG_CACHE_HOME/convlab or ~/.cache/convlab, ./.convlab,
+                                       PREFIX/share/convlab. "": keep nothing on disk. A problem is answered by the
+                                       uppermost that knows it; what is measured goes to the first directory. */
     double           budget_s;      /* seconds that this tuner may measure; default: no bound */
     uint64_t         seed;          /* of the random data and of the checked outputs */
     const char      *command;       /* provenance, kept in the records; NULL: none */
