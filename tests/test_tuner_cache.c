@@ -3,6 +3,7 @@
  * are damaged or cannot be written. */
 #include "conv/registry.h"
 #include "tests/tuner_fixture.h"
+#include "tuner/confirm.h"
 #include "tuner/environment.h"
 #include "tuner/store.h"
 
@@ -148,6 +149,81 @@ static void test_other_environments_are_a_prior(void **state)
     cvl_tuner_close(tuner);
 }
 
+/* What was measured of a row, made up. */
+static void pretend(const struct cvl_survey *survey, int row, double ms)
+{
+    struct cvl_row *one = &survey->rows[row];
+    one->recorded = true;
+    one->result.outcome = CVL_OUTCOME_OK;
+    one->result.samples = one->record.samples = 9;
+    one->result.median_ms = one->record.median_ms = ms;
+}
+
+/* The two fastest of another machine stand here as they do there, or they do not. */
+static void test_a_prior_is_confirmed_by_its_two_fastest(void **state)
+{
+    struct fixture *f = *state;
+    const struct cvl_environment here = cvl_environment_of(f->ctx);
+    struct cvl_environment far = here;
+    struct cvl_store *store;
+    char fastest[CVL_CANDIDATE_MAX];
+    snprintf(far.cpu, sizeof far.cpu, "Abacus 3000");
+    write_records(f, &far, 0, CVL_OUTCOME_OK, fastest);
+    assert_int_equal(cvl_store_open(f->ctx, f->cache, &store), CVL_OK);
+    for (int agrees = 0; agrees < 2; agrees++) {
+        struct cvl_survey survey = { .state = CVL_HOT, .environment = here, .environment_id = cvl_environment_id(&here) };
+        struct cvl_prior prior;
+        int needless = 0, usable = 0;
+        assert_int_equal(cvl_survey_create(f->ctx, &f->desc, NULL, &survey), CVL_OK);
+        assert_true(cvl_prior_take(&survey, cvl_store_lines(store), &prior));
+        assert_string_equal(survey.rows[prior.first].result.candidate, fastest);
+        assert_true(prior.times > 1 && strstr(prior.where, "Abacus 3000"));
+        assert_false(cvl_survey_recorded(&survey));
+        for (int i = 0; i < survey.count; i++)
+            assert_int_equal(survey.rows[i].sidelined, i != prior.first && i != prior.second);
+        pretend(&survey, prior.first, 10);
+        pretend(&survey, prior.second, 10 * prior.times * (agrees ? 1.09 : 1.11));
+        assert_int_equal(cvl_prior_confirm(&survey, &prior), agrees);
+        for (int i = 0; i < survey.count; i++) {
+            const struct cvl_row *row = &survey.rows[i];
+            usable += !row->unusable;
+            needless += row->needless;
+            assert_false(row->sidelined);
+            assert_true(!row->needless || row->record.estimate_ms >= 20);
+        }
+        assert_int_equal(needless, agrees ? usable - 2 : 0);
+        assert_int_equal(cvl_survey_complete(&survey), agrees);
+        cvl_survey_destroy(&survey);
+    }
+    cvl_store_close(store);
+}
+
+static void test_a_prior_that_is_not_confirmed_is_measured(void **state)
+{
+    struct fixture *f = *state;
+    struct cvl_environment far = cvl_environment_of(f->ctx);
+    cvl_result rows[ROWS];
+    char fastest[CVL_CANDIDATE_MAX];
+    int count, measured = 0;
+    snprintf(far.cpu, sizeof far.cpu, "Abacus 3000");
+    write_records(f, &far, 0, CVL_OUTCOME_OK, fastest);
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    const int chosen = rows_of(tuner, &f->desc, NULL, rows, &count);
+    for (int i = 0; i < count; i++)
+        measured += rows[i].samples > 0;
+    assert_int_equal(rows[chosen].source, CVL_SOURCE_MEASURED);
+    assert_true(measured >= 2);
+    assert_non_null(strstr(f->log, "on Abacus 3000"));
+    const bool confirmed = strstr(f->log, "which is confirmed");
+    assert_true(confirmed == (measured == 2) || count == 2);
+    cvl_tuner_close(tuner);
+    f->progress = 0;
+    tuner = open_tuner(f, CVL_MODE_TUNE);       /* either way it is settled */
+    plan_of(tuner, &f->desc, NULL);
+    assert_int_equal(f->progress, 0);
+    cvl_tuner_close(tuner);
+}
+
 static void overwrite_caches(const struct fixture *f)
 {
     DIR *directory = opendir(f->cache);
@@ -222,6 +298,8 @@ int main(void)
         TEST(test_another_revision_is_void_alone),
         TEST(test_a_cache_of_other_machines_is_told),
         TEST(test_other_environments_are_a_prior),
+        TEST(test_a_prior_is_confirmed_by_its_two_fastest),
+        TEST(test_a_prior_that_is_not_confirmed_is_measured),
         TEST(test_a_damaged_cache_is_a_miss),
         TEST(test_a_cache_that_cannot_be_written),
         TEST(test_nothing_on_disk),

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "tuner/confirm.h"
 #include "tuner/model.h"
 #include "tuner/survey.h"
 #include "tuner/tune.h"
@@ -60,6 +61,12 @@ static bool report_progress(void *arg, double done)
     return go_on;
 }
 
+static cvl_status store(cvl_tuner *tuner, const struct cvl_survey *survey)
+{
+    const cvl_status status = cvl_tune_store(survey, tuner->store);
+    return status == CVL_OK ? cvl_store_sync(tuner->store) : status;
+}
+
 /* Called with the mutex held and `measuring` ours; gives the mutex away while it measures. */
 static cvl_status measure(cvl_tuner *tuner, struct cvl_survey *survey)
 {
@@ -80,14 +87,24 @@ static cvl_status measure(cvl_tuner *tuner, struct cvl_survey *survey)
         cvl_log(tuner->ctx, CVL_LOG_WARNING, "%s is not measured: %s", survey->problem, cvl_last_error());
         return status;
     }
-    status = cvl_tune_store(survey, tuner->store);
     for (int i = 0; i < survey->count && tuner->model; i++)
         if (survey->rows[i].result.source == CVL_SOURCE_MEASURED)
             cvl_model_add(tuner->model, &survey->rows[i].record);
-    if (status == CVL_OK)
-        status = cvl_store_sync(tuner->store);
-    note_store_failure(tuner, status);
+    note_store_failure(tuner, store(tuner, survey));
     return cvl_survey_load(survey, cvl_store_lines(tuner->store));
+}
+
+/* Where this machine knows nothing of the problem and another does, that one is asked, and checked. */
+static bool confirm_prior(cvl_tuner *tuner, struct cvl_survey *survey)
+{
+    struct cvl_prior prior;
+    if (tuner->options.mode != CVL_MODE_TUNE || !cvl_prior_take(survey, cvl_store_lines(tuner->store), &prior))
+        return false;
+    const bool measured = measure(tuner, survey) == CVL_OK, confirmed = cvl_prior_confirm(survey, &prior);
+    if (!measured || !confirmed)
+        return false;
+    note_store_failure(tuner, store(tuner, survey));
+    return true;
 }
 
 /* Measures if something is missing, and there is a budget. Whatever comes of it, an answer is found from what is known.
@@ -108,7 +125,7 @@ static void measure_if_needed(cvl_tuner *tuner, struct cvl_survey *survey, struc
         entry->retry = CVL_RETRY_IDLE;
         return;
     }
-    entry->measured = measure(tuner, survey) == CVL_OK;
+    entry->measured = confirm_prior(tuner, survey) || measure(tuner, survey) == CVL_OK;
     atomic_store(&measuring, false);
     if (entry->measured && cvl_survey_complete(survey))
         entry->retry = CVL_RETRY_NEVER;

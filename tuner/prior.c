@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void forget_records(struct cvl_survey *survey)
+void cvl_survey_forget(struct cvl_survey *survey)
 {
+    survey->chosen = -1;
     for (int i = 0; i < survey->count; i++) {
         struct cvl_row *row = &survey->rows[i];
-        if (!row->recorded)
-            continue;
         const cvl_result old = row->result;
-        row->recorded = false;
+        if (!row->recorded && !row->needless)
+            continue;
+        row->recorded = row->needless = false;
         row->result = (cvl_result){
             .source = CVL_SOURCE_ESTIMATE, .estimate_ms = old.estimate_ms, .rel_error = -1, .l2_error = -1,
             .workspace_bytes = old.workspace_bytes, .packed_bytes = old.packed_bytes,
@@ -84,13 +85,14 @@ bool cvl_survey_prior(struct cvl_survey *survey, const struct cvl_line_set *line
     if (neighbours)
         found = find_neighbours(survey, lines, records, count, neighbours);
     for (int i = 0; i < found && survey->chosen < 0; i++) {
-        forget_records(survey);
+        cvl_survey_forget(survey);
+        survey->prior_id = neighbours[i].id;
         cvl_survey_adopt(survey, records, count, neighbours[i].id);
         if (cvl_survey_choose(survey))
             flag_prior(survey, &neighbours[i]);
     }
     if (found && survey->chosen < 0)
-        forget_records(survey);
+        cvl_survey_forget(survey);
     cvl_free(neighbours);
     cvl_free(records);
     return survey->chosen >= 0;

@@ -16,6 +16,8 @@ struct cvl_row {
     cvl_plan              *plan;        /* made when something asks for it */
     bool                   recorded;    /* the record is of this candidate at this build's revision */
     bool                   needless;    /* the record says: by its estimate too slow to be worth a run */
+    bool                   sidelined;   /* not to be measured now */
+    double                 prior_ms;    /* what another machine measured of it */
     bool                   unusable;    /* its plan cannot be made; result says why */
     double                 raw_ms, spread;   /* the estimate before its correction; how far off the corrected may be */
     struct cvl_record      record;
@@ -37,6 +39,7 @@ struct cvl_survey {
     struct cvl_record      *outsiders;  /* of this environment, of algorithms that the query does not allow */
     int                     outsider_count;
     int                     chosen;     /* -1: none */
+    uint64_t                prior_id;   /* the environment that cvl_survey_prior took the records from */
 };
 
 /* Why the row is not chosen, or what is to be known of it. */
@@ -81,6 +84,7 @@ bool       cvl_survey_complete(struct cvl_survey *survey);
 bool       cvl_survey_choose(struct cvl_survey *survey);
 bool       cvl_survey_prior(struct cvl_survey *survey, const struct cvl_line_set *lines);
 bool       cvl_survey_guess(struct cvl_survey *survey);
+void       cvl_survey_forget(struct cvl_survey *survey);   /* all records and the choice: rows are as they were created */
 
 /* At most so much slower than the best candidate is the chosen one, as a share of the best time: an upper bound at 95 %.
  * 0 when nothing is chosen. */

@@ -68,7 +68,7 @@ static void take(const struct cvl_survey *survey, struct cvl_row *row, const str
 
 static bool is_to_be_measured(struct cvl_survey *survey, struct cvl_row *row, bool exhaustive)
 {
-    if (!cvl_survey_plan(survey, row))
+    if (row->sidelined || !cvl_survey_plan(survey, row))
         return false;
     return exhaustive || cvl_survey_fits(survey, row);
 }
