@@ -26,7 +26,7 @@ struct csv_table {
 
 static bool append(struct buffer *buffer, const void *bytes, size_t count)
 {
-    if (buffer->used + count > buffer->capacity) {
+    if (!buffer->at || buffer->used + count > buffer->capacity) {
         const size_t capacity = 2 * buffer->capacity + count + 256;
         char *grown = realloc(buffer->at, capacity);
         if (!grown)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How long cvl_tuner_plan takes for a problem that the tuner knows: what an inference engine pays that asks every time.
- * A network's worth of problems, in turn, on one thread and on all of them at once. */
+ * A network's worth of problems, in turn, on one thread and on all of them at once. Exits with 1 when one thread takes
+ * longer than 60 ns, or all of them together do less than 0.9 of what so many would. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/threads.h"
 #include "cvl/tuner.h"
 
@@ -11,6 +13,9 @@
 #include <stdlib.h>
 
 enum { PROBLEMS = 53, ROUNDS = 500, REPEATS = 100 };   /* 53: the convolutions of ResNet-50 */
+
+#define MOST_NS 60.0
+#define SCALES 0.9
 
 static cvl_conv_desc problems[PROBLEMS];
 static cvl_tuner *tuner;
@@ -70,6 +75,7 @@ static cvl_status make_problems(void)
 int main(void)
 {
     const int counts[] = { 1, cvl_threads_available() };
+    double ns[2] = { 0, 0 };
     cvl_tuner_options options;
     cvl_ctx *ctx;
     bool failed;
@@ -79,9 +85,14 @@ int main(void)
     failed = cvl_ctx_create(NULL, &ctx) != CVL_OK || cvl_tuner_open(ctx, &options, &tuner) != CVL_OK ||
              make_problems() != CVL_OK;
     for (int i = 0; i < 2 && !failed; i++) {
-        const double ns = measure(counts[i]);
-        printf("%d thread%s: %.1f ns for each lookup of a known problem\n", counts[i], counts[i] == 1 ? "" : "s", ns);
-        failed = ns < 0;
+        ns[i] = measure(counts[i]);
+        printf("%d thread%s: %.1f ns for each lookup of a known problem\n", counts[i], counts[i] == 1 ? "" : "s", ns[i]);
+        failed = ns[i] < 0;
+    }
+    if (!failed && (ns[0] > MOST_NS || ns[0] < SCALES * ns[1])) {
+        printf("expected at most %.0f ns, and %.1f of as many threads\n", MOST_NS, SCALES);
+        failed = true;
+        cvl_fail(CVL_EINVAL, "too slow");
     }
     if (failed)
         fprintf(stderr, "lookup-bench: %s\n", cvl_last_error());

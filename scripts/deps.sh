@@ -28,7 +28,7 @@ need() {
 
 # To build and run; to test as well.
 build_packages="gcc libc6-dev meson ninja-build pkgconf libopenblas-openmp-dev libcsv-dev"
-test_packages="$build_packages libcmocka-dev clang libomp-dev python3 man-db"
+test_packages="$build_packages libcmocka-dev clang libclang-rt-14-dev libomp-dev python3 man-db"
 
 # meson's package needs no git, but the commit that results are marked with does.
 [ ! -e "$(dirname "$0")/../.git" ] || build_packages="$build_packages git"

@@ -72,9 +72,18 @@ step_arm() {
 }
 step_problems() { check ten-thousand-random-problems "$out/gcc/tests/test_oracle" --problems 10000; }
 step_nets() { check every-net-verified python3 "$root/tests/verify_nets.py" "$out/gcc/bench/conv-bench" "$root/bench/nets"; }
+step_fuzz() {
+    if echo 'int LLVMFuzzerTestOneInput(const char *b, unsigned long n) { return 0; }' |
+        clang -fsanitize=fuzzer,address -x c - -o "$out/has-fuzzer" 2>"$out/fuzz.log"; then
+        check fuzz sh "$root/scripts/fuzz.sh" "$out/fuzz" "${CVL_FUZZ_SECONDS:-10}"
+    else
+        skipped=$((skipped + 1))
+        echo "skipped fuzz: clang cannot link libFuzzer: $(head -n 1 "$out/fuzz.log")"
+    fi
+}
 step_install() { check installed-library sh "$root/tests/check_install.sh" "$root" "$out/gcc" "$out/prefix"; }
 
-for step in ${*:-gcc problems nets install clang sanitizers arm no_openmp no_nvcc}; do
+for step in ${*:-gcc problems nets install fuzz clang sanitizers arm no_openmp no_nvcc}; do
     "step_$step"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -25,6 +25,20 @@ for example in "$source"/examples/*.c; do
     "$prefix/$name-static"
 done
 
+# The engine with a cache that was tuned with the installed programs, then without it, stale, and damaged: the same sum.
+export LD_LIBRARY_PATH="$lib"
+PATH="$prefix/usr/local/bin:$PATH"
+sh "$source/tests/check_engine.sh" "$source" "$prefix/engine"
+
+# An array of two jobs, and the merge of what they leave.
+grid="$XDG_CACHE_HOME/grid.csv"
+head -n 1 "$source/bench/nets/convnet-benchmarks.csv" >"$grid"
+for size in 5 6 7 8; do
+    echo "l$size,1,8,$size,9,8,3,3,1,1,1,1,1,1,1,1" >>"$grid"
+done
+REMOTE_SHELL="sh $source/tests/run_here.sh" BUDGET=60 sh "$source/examples/slurm/tune-parallel.sh" "$grid" "$XDG_CACHE_HOME/jobs" one two
+[ "$(conv-cache show --cache "$XDG_CACHE_HOME/jobs/tuned.cvl" | grep -c '^\*')" -eq 4 ]
+
 readelf -d "$lib/libcvl.so" | grep -q 'SONAME.*libcvl.so.0'
 for program in conv-bench conv-cache; do
     LD_LIBRARY_PATH="$lib" "$prefix/usr/local/bin/$program" --version

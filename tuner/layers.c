@@ -87,6 +87,7 @@ struct laying {
     struct cvl_line_set       *kept;
     struct cvl_record          last;      /* whose problem was looked for last, */
     bool                       shadowed;  /* and whether it is there */
+    bool                       hidden;    /* a line of upper that this build cannot use would win against one that it can */
     cvl_status                 status;
 };
 
@@ -130,20 +131,40 @@ static bool lay(void *arg, enum cvl_line_kind kind, const char *line, size_t len
     if (kind == CVL_LINE_WANT ||
         (kind == CVL_LINE_REC && (cvl_record_parse(line, length, &record) != CVL_OK || is_shadowed(laying, &record))))
         return true;
+    laying->hidden |= kind == CVL_LINE_REC && cvl_line_set_covers(laying->upper, line, length);
     laying->status = cvl_line_set_add(laying->kept, line, length, NULL);
     return laying->status == CVL_OK;
 }
 
-cvl_status cvl_layers_lay_under(struct cvl_line_set *upper, const struct cvl_line_set *lower)
+static bool copy_usable(void *arg, enum cvl_line_kind kind, const char *line, size_t length)
 {
-    struct laying laying = { .upper = upper };
+    struct laying *laying = arg;
+    struct cvl_record record;
+    if (kind == CVL_LINE_REC && cvl_record_parse(line, length, &record) == CVL_OK && !is_current(&record))
+        return true;
+    laying->status = cvl_line_set_add(laying->kept, line, length, NULL);
+    return laying->status == CVL_OK;
+}
+
+cvl_status cvl_layers_lay_under(struct cvl_line_set **upper, const struct cvl_line_set *lower)
+{
+    struct laying laying = { .upper = *upper };
     cvl_status status = cvl_line_set_create(&laying.kept);
     if (status == CVL_OK)
         status = cvl_line_set_each(lower, false, lay, &laying);
     if (status == CVL_OK)
         status = laying.status;
-    if (status == CVL_OK)
-        status = cvl_line_set_merge(upper, laying.kept);
+    if (status == CVL_OK && laying.hidden) {
+        status = cvl_line_set_each(*upper, false, copy_usable, &laying);
+        status = status == CVL_OK ? laying.status : status;
+    } else if (status == CVL_OK) {
+        status = cvl_line_set_merge(*upper, laying.kept);
+    }
+    if (status == CVL_OK && laying.hidden) {
+        cvl_line_set_destroy(*upper);
+        *upper = laying.kept;
+        return CVL_OK;
+    }
     cvl_line_set_destroy(laying.kept);
     return status;
 }

@@ -17,7 +17,8 @@ cvl_status cvl_layers_of(const char *path, struct cvl_layers *layers);
 void       cvl_layers_free(struct cvl_layers *layers);
 
 /* Adds to `upper` what it does not know: of a problem for which upper has a record of the same environment and state that
- * this build can use, nothing. Notes of misses stay behind. CVL_ENOMEM. */
-cvl_status cvl_layers_lay_under(struct cvl_line_set *upper, const struct cvl_line_set *lower);
+ * this build can use, nothing; what upper holds of another revision gives way. Notes of misses stay behind. *upper may be
+ * replaced. CVL_ENOMEM. */
+cvl_status cvl_layers_lay_under(struct cvl_line_set **upper, const struct cvl_line_set *lower);
 
 #endif

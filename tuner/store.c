@@ -71,7 +71,7 @@ static cvl_status read_layer(struct cvl_store *store, const char *path, enum pla
         return status;
     status = read_place(store->ctx, path, place, below);
     if (status == CVL_OK)
-        status = cvl_layers_lay_under(store->lines, below);
+        status = cvl_layers_lay_under(&store->lines, below);
     cvl_line_set_destroy(below);
     return status;
 }
