@@ -5,8 +5,6 @@
 #include "tuner/environment.h"
 #include "tuner/store.h"
 
-#define SECONDS 0.1
-
 static cvl_status add(struct cvl_store *store, const cvl_ctx *ctx, const struct cvl_rates *rates)
 {
     const struct cvl_environment here = cvl_environment_of(ctx);
@@ -34,16 +32,16 @@ cvl_status constants_store(const cvl_ctx *ctx, const char *path, const struct cv
     return status;
 }
 
-void constants_ensure(const cvl_ctx *ctx, const char *path)
+void constants_ensure(cvl_ctx *ctx, const char *path)
 {
     const struct cvl_environment here = cvl_environment_of(ctx);
-    struct cvl_rates rates;
+    struct cvl_rates rates = ctx->rates;
     struct cvl_store *store;
-    if (cvl_store_open(ctx, path, &store) != CVL_OK)
+    if (cvl_store_open(NULL, path, &store) != CVL_OK)   /* the tuner has told what is wrong with it */
         return;
     if (*cvl_store_path(store) && !cvl_line_set_rates(cvl_store_lines(store), cvl_environment_id(&here), &rates)) {
-        rates = cvl_rates_measure(ctx, SECONDS, true);
-        add(store, ctx, &rates);
+        cvl_ctx_measure_rates(ctx);
+        add(store, ctx, &ctx->rates);
     }
     cvl_store_close(store);
 }

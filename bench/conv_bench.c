@@ -79,8 +79,6 @@ static cvl_status open_tuners(const char *command)
     options.progress_arg = &sweep.progress;
     sweep.budget_s = config.budget_s != UNSET ? config.budget_s
         : options.mode == CVL_MODE_EXHAUSTIVE ? HUGE_VAL : DEFAULT_BUDGET_S;
-    if (options.mode == CVL_MODE_TUNE || options.mode == CVL_MODE_EXHAUSTIVE)
-        constants_ensure(sweep.ctx, config.cache);
     cvl_status status = cvl_tuner_open(sweep.ctx, &options, &sweep.tuner);
     if (status == CVL_OK && config.algo_auto) {
         if (options.mode != CVL_MODE_ESTIMATE && options.mode != CVL_MODE_FROZEN)
@@ -223,6 +221,8 @@ static int bench(const char *command)
         close_tuners();
         goto done;
     }
+    if (!config.verify && (effective_mode() == CVL_MODE_TUNE || effective_mode() == CVL_MODE_EXHAUSTIVE))
+        constants_ensure(sweep.ctx, config.cache);
     describe_place(&sweep.place);
     exit_status = measure();
 done:

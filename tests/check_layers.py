@@ -50,7 +50,7 @@ def resolve(path, target, files):
 
 def wrong(path, target, files, generated=()):
     """Why this file may not include that, or None."""
-    if target in generated:
+    if os.path.basename(target) in generated:
         return "a public header may not include it" if path.startswith("include/") else None
     found = resolve(path, target, files)
     if found is None:

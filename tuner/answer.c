@@ -190,12 +190,14 @@ static cvl_status fill(const cvl_tuner *tuner, struct cvl_survey *survey, struct
 }
 
 /* Everything that the cache holds is learnt from once, when the first estimate is asked for. */
-static struct cvl_model *model_of(cvl_tuner *tuner)
+static void learn(cvl_tuner *tuner)
 {
-    if (!tuner->model && cvl_model_create(cvl_store_lines(tuner->store), tuner->environment_id, tuner->options.state,
-                                          &tuner->model) != CVL_OK)
-        tuner->model = NULL;
-    return tuner->model;
+    const struct cvl_line_set *lines = cvl_store_lines(tuner->store);
+    if (tuner->model)
+        return;
+    tuner->reckoner = *tuner->ctx;
+    cvl_line_set_rates(lines, tuner->environment_id, &tuner->reckoner.rates);
+    cvl_model_create(lines, tuner->environment_id, tuner->options.state, &tuner->model);
 }
 
 static cvl_status answer_survey(cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
@@ -219,9 +221,11 @@ cvl_status cvl_tuner_answer(cvl_tuner *tuner, const cvl_conv_desc *desc, const c
 {
     struct cvl_survey survey = {
         .state = tuner->options.state, .environment = tuner->environment, .environment_id = tuner->environment_id,
-        .reckoner = &tuner->reckoner, .model = model_of(tuner),
+        .reckoner = &tuner->reckoner,
     };
     struct cvl_plan_entry entry = { .key = *key };
+    learn(tuner);
+    survey.model = tuner->model;
     cvl_status status = cvl_survey_create(tuner->ctx, desc, query, &survey);
     if (status == CVL_OK)
         status = answer_survey(tuner, &survey, &entry);

@@ -19,8 +19,8 @@ struct cvl_tuner {
     struct cvl_plan_table *table;
     pthread_mutex_t        mutex;           /* over what follows, and over writing to the table */
     struct cvl_store      *store;
-    struct cvl_ctx         reckoner;        /* the ctx with the rates that the cache holds of it; immutable */
-    struct cvl_model      *model;           /* what the cache teaches about estimates; made when first asked for */
+    struct cvl_ctx         reckoner;        /* the ctx with the rates that the cache holds of it, and */
+    struct cvl_model      *model;           /* what the cache teaches about estimates: both made when first asked for */
     double                 budget_s;        /* what is left */
     atomic_bool            budget_stopped;  /* by the progress function: all of it is gone */
     atomic_uint            budget;          /* how many there were */

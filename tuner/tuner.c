@@ -63,8 +63,6 @@ cvl_status cvl_tuner_open(cvl_ctx *ctx, const cvl_tuner_options *options, cvl_tu
         cvl_tuner_close(made);
         return status;
     }
-    made->reckoner = *ctx;
-    cvl_line_set_rates(cvl_store_lines(made->store), made->environment_id, &made->reckoner.rates);
     cvl_environment_warn(ctx, &made->environment, cvl_store_lines(made->store), cvl_store_path(made->store));
     *tuner = made;
     return CVL_OK;
