@@ -77,6 +77,7 @@ static cvl_status open_tuners(const char *command)
     options.command = command;
     options.progress = progress_tell;
     options.progress_arg = &sweep.progress;
+    sweep.measures = options.mode == CVL_MODE_TUNE || options.mode == CVL_MODE_EXHAUSTIVE;
     sweep.budget_s = config.budget_s != UNSET ? config.budget_s
         : options.mode == CVL_MODE_EXHAUSTIVE ? HUGE_VAL : DEFAULT_BUDGET_S;
     cvl_status status = cvl_tuner_open(sweep.ctx, &options, &sweep.tuner);
@@ -221,7 +222,7 @@ static int bench(const char *command)
         close_tuners();
         goto done;
     }
-    if (!config.verify && (effective_mode() == CVL_MODE_TUNE || effective_mode() == CVL_MODE_EXHAUSTIVE))
+    if (sweep.measures)
         constants_ensure(sweep.ctx, config.cache);
     describe_place(&sweep.place);
     exit_status = measure();

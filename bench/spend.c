@@ -22,7 +22,7 @@ bool spend_is_scarce(const struct sweep *sweep)
 
 static double left_s(const struct sweep *sweep)
 {
-    return sweep->budget_s - (cvl_now() - sweep->start);
+    return sweep->budget_s - (cvl_now() - sweep->budget_start);
 }
 
 /* Milliseconds of the whole network that may be saved by a better choice for the layer. */
@@ -79,6 +79,7 @@ cvl_status spend_by_gain(struct sweep *sweep, spend_fn *done)
     cvl_tuner_set_budget(sweep->tuner, 0);
     for (int i = 0; status == CVL_OK && i < sweep->layers->count && !interrupt_signal(); i++)
         turns.gain[i] = gain_of(sweep, i);
+    sweep->budget_start = cvl_now();   /* of measuring: looking at what estimates say is none */
     while (status == CVL_OK && !interrupt_signal() && left_s(sweep) > 0) {
         double sum;
         const int layer = most_promising(sweep, &turns, &sum);

@@ -15,7 +15,7 @@ static void share_budget(struct sweep *sweep, int layer)
     double rest = 0;
     for (int i = 0; i < sweep->layers->count; i++)
         rest += sweep->reported[i] ? 0 : workload_cost(&sweep->layers->at[i].desc);
-    const double left = sweep->budget_s - (cvl_now() - sweep->start);
+    const double left = sweep->budget_s - (cvl_now() - sweep->budget_start);
     cvl_tuner_set_budget(sweep->tuner, left > 0 ? left * workload_cost(&sweep->layers->at[layer].desc) / rest : 0);
 }
 
@@ -136,8 +136,9 @@ static void visit(struct sweep *sweep, int layer)
  * left then as it is. */
 void sweep_run(struct sweep *sweep)
 {
-    const bool scarce = sweep->tuner && !sweep->selector && spend_is_scarce(sweep);
+    const bool scarce = sweep->tuner && sweep->measures && !sweep->selector && spend_is_scarce(sweep);
     progress_start(&sweep->progress, sweep->layers->count, sweep->config->quiet);
+    sweep->budget_start = cvl_now();
     sweep->reported = calloc((size_t)sweep->layers->count + 1, sizeof *sweep->reported);
     if (!sweep->reported || (scarce && spend_by_gain(sweep, visit) != CVL_OK)) {
         fprintf(stderr, "conv-bench: no memory for %d layers\n", sweep->layers->count);

@@ -18,6 +18,8 @@ struct sweep {
     cvl_tuner                 *selector;     /* --algo auto: who says which algorithm runs; else NULL */
     cvl_query                  query;
     double                     start, budget_s;
+    double                     budget_start; /* set by sweep_run */
+    bool                       measures;     /* the mode does */
     FILE                      *table;        /* NULL: quiet */
     FILE                      *csv;          /* NULL: none */
     FILE                      *compared;     /* what is printed after the totals; NULL: none */

@@ -5,6 +5,7 @@ of the test's own."""
 import csv
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,6 +113,52 @@ class Cli(unittest.TestCase):
     def test_bad_environment(self):
         self.refused("--conv", TINY, named=["CVL_MODE", "'quick'", "tune"], CVL_MODE="quick")
         self.refused("--conv", TINY, named=["CVL_ISA", "'mmx'", "generic"], CVL_ISA="mmx")
+
+    # ---- budget, constants, audit ----
+
+    REGRET = r"(?m)^[\d.e-]+ s: (\d+)/(\d+) layers, regret at most ([\d.]+) % \(95 %\)$"
+
+    def test_the_last_line_bounds_the_regret(self):
+        text = self.good("--conv", TINY, "--conv", TINY + ":relu").stdout
+        self.assertEqual(re.search(self.REGRET, text.splitlines()[-1]).groups()[:2], ("2", "2"))
+        text = self.good("--conv", TINY + ":bias", "--mode", "estimate").stdout
+        layers, all_layers, bound = re.search(self.REGRET, text.splitlines()[-1]).groups()
+        self.assertEqual((layers, all_layers), ("0", "1"))
+        self.assertGreater(float(bound), 10)   # an estimate alone promises little
+
+    def test_a_small_budget_goes_where_most_is_to_be_gained(self):
+        layers = [f"small{i},1,8,{5 + i},9,8,3,3,1,1,1,1,1,1,1,1\n" for i in range(24)]
+        layers.insert(20, "large,1,64,28,28,64,3,3,1,1,1,1,1,1,1,50\n")
+        grid = self.write("g.csv", GRID_HEADER + "".join(layers))
+        rows = self.rows("--grid", grid, "--budget", "0.4")
+        chosen = {row["name"]: row["source"] for row in rows if row["chosen"] == "1"}
+        self.assertEqual((len(chosen), chosen["large"]), (25, "measured"))
+        self.assertIn("estimate", chosen.values())   # the budget was not enough for all
+        self.assertIn("25", re.search(self.REGRET, self.good("--grid", grid, "--budget", "0").stdout).group(2))
+
+    def test_constants_are_kept_and_correct_estimates(self):
+        self.good("--machine")
+        lines = "".join(self.cache_lines())
+        self.assertIn("\nrates ", lines)
+        self.good("--net", "convnet-benchmarks", "--shrink", "9", "--algo", "direct,im2col")
+        with_records = self.rows("--conv", TINY, "--mode", "estimate", "--algo", "direct,im2col")
+        without = self.rows("--conv", TINY, "--mode", "estimate", "--algo", "direct,im2col", cache="")
+        self.assertNotEqual([row["estimate_ms"] for row in with_records], [row["estimate_ms"] for row in without])
+        self.assertEqual({row["source"] for row in with_records}, {"estimate"})
+
+    def cache_lines(self):
+        for name in os.listdir(self.cache):
+            with open(os.path.join(self.cache, name), encoding="utf-8") as file:
+                yield from file.readlines()
+
+    def test_audit_stores_nothing(self):
+        self.good("--conv", TINY)
+        before = sorted(self.cache_lines())
+        text = self.good("--conv", TINY, "--audit").stdout
+        self.assertRegex(text, r"audited 1 of 1 layers; regret -?[\d.]+ % of the time of all")
+        self.assertEqual(sorted(self.cache_lines()), before)
+        missing = self.good("--conv", TINY + ":relu", "--audit", status=1)
+        self.assertIn("the cache chooses nothing for", missing.stderr)
 
     # ---- input ----
 

@@ -227,6 +227,29 @@ static void test_exhaustive_measures_again(void **state)
 
 /* ---- budget ---- */
 
+/* What is left on the table: much before anything is measured, little afterwards, the same from the cache. */
+static void test_regret_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    const char *const nobody = "nobody";
+    cvl_query query = limits();
+    double guessed, measured, cached, none = -1;
+    f->options.budget_s = 0;
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    assert_int_equal(cvl_tuner_regret(tuner, &f->desc, NULL, &guessed), CVL_OK);
+    cvl_tuner_set_budget(tuner, 100);
+    assert_int_equal(cvl_tuner_regret(tuner, &f->desc, NULL, &measured), CVL_OK);
+    query.allow = nobody;
+    assert_int_equal(cvl_tuner_regret(tuner, &f->desc, &query, &none), CVL_ENOTFOUND);
+    assert_true(none == 0);
+    cvl_tuner_close(tuner);
+    tuner = open_tuner(f, CVL_MODE_CACHED);
+    assert_int_equal(cvl_tuner_regret(tuner, &f->desc, NULL, &cached), CVL_OK);
+    cvl_tuner_close(tuner);
+    assert_true(guessed > 0.5 && measured >= 0 && measured < guessed);
+    assert_true(fabs(cached - measured) < 1e-3 || cached < measured);
+}
+
 static void test_a_new_budget_is_spent(void **state)
 {
     struct fixture *f = *state;
@@ -427,6 +450,7 @@ int main(void)
         TEST(test_cached_answers_from_the_cache),
         TEST(test_frozen),
         TEST(test_exhaustive_measures_again),
+        TEST(test_regret_is_bounded),
         TEST(test_a_new_budget_is_spent),
         TEST(test_a_stop_ends_the_budget),
         TEST(test_many_problems_keep_their_plans),

@@ -200,6 +200,18 @@ static void learn(cvl_tuner *tuner)
     cvl_model_create(lines, tuner->environment_id, tuner->options.state, &tuner->model);
 }
 
+/* What this tuner measured for the same question stays measured when a new budget makes it look again. */
+static void mark_own(const cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
+{
+    const struct cvl_plan_entry *before = cvl_plan_table_find(tuner->table, &entry->key);
+    if (!before || !before->measured)
+        return;
+    entry->measured = true;
+    for (int i = 0; i < survey->count; i++)
+        if (survey->rows[i].recorded)
+            survey->rows[i].result.source = CVL_SOURCE_MEASURED;
+}
+
 static cvl_status answer_survey(cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
 {
     const struct policy *policy = &policies[tuner->options.mode];
@@ -212,6 +224,7 @@ static cvl_status answer_survey(cvl_tuner *tuner, struct cvl_survey *survey, str
         measure_if_needed(tuner, survey, entry);
     if (policy->notes_miss && !cvl_survey_recorded(survey))
         note_miss(tuner, survey);
+    mark_own(tuner, survey, entry);
     choose(tuner, policy, survey);
     return fill(tuner, survey, entry);
 }
