@@ -190,8 +190,9 @@ static const struct flag flags[] = {
       "Choose only candidates that give the same bits every time.",
       FLAG_SET, AT(deterministic) },
     { "cache", "PATH", "CVL_CACHE if set, else $XDG_CACHE_HOME/convlab, else ~/.cache/convlab",
-      "A directory, or one exported file, which is only read; several, uppermost first, are separated by colons, an empty "
-      "one of them standing for the user's, the project's (./.convlab) and the shipped one; an empty path keeps nothing.",
+      "A directory, or one exported file, which is only read; several, uppermost first, are separated by colons, an "
+      "empty one of them standing for the user's, the project's (./.convlab) and the shipped one; an empty path keeps "
+      "nothing.",
       FLAG_TEXT, AT(cache) },
     { "csv", "FILE|-", NULL,
       "Write one row per layer and candidate; - is stdout, and the table goes to stderr.",
@@ -221,8 +222,8 @@ static const struct flag flags[] = {
       "List the networks that --net knows.",
       FLAG_SET, AT(list_nets) },
     { "machine", NULL, NULL,
-      "Show the processor, its peaks and its memory's speed, measured at 1 and at all threads, and keep them in the cache "
-      "for the estimates.",
+      "Show the processor, its peaks and its memory's speed, measured at 1 and at all threads, and keep them in the "
+      "cache for the estimates.",
       FLAG_SET, AT(machine) },
     { .name = NULL },
 };

@@ -8,8 +8,8 @@
 /* Into the cache at `path` (as in cvl_tuner_options; "": nowhere). CVL_EIO: measured, and not stored. */
 cvl_status constants_store(const cvl_ctx *ctx, const char *path, const struct cvl_rates *rates);
 
-/* Where the cache does not know this machine yet: measures, for the ctx and for the cache (about a tenth of a second). A
- * cache that cannot be written is no failure: whoever stores measurements there will tell. */
+/* Where the cache does not know this machine yet: measures, for the ctx and for the cache (about a tenth of a second).
+ * A cache that cannot be written is no failure: whoever stores measurements there will tell. */
 void       constants_ensure(cvl_ctx *ctx, const char *path);
 
 #endif

@@ -252,8 +252,8 @@ static int list(void)
     return status == CVL_OK ? EXIT_SUCCESS : status == CVL_EIO ? EXIT_FAILURE : EXIT_BAD_USAGE;
 }
 
-/* Every layer makes and frees some hundred megabytes: what is freed is kept, else the kernel clears pages for a tenth of
- * the time. */
+/* Every layer makes and frees some hundred megabytes: what is freed is kept, else the kernel clears pages for a tenth
+ * of the time. */
 static void keep_memory(void)
 {
 #ifdef M_MMAP_THRESHOLD

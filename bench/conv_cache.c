@@ -10,7 +10,8 @@
 
 static const struct flag flags[] = {
     { "cache", "PATH", "$CVL_CACHE, else $XDG_CACHE_HOME/convlab, else ~/.cache/convlab",
-      "The cache: a directory, or one exported file, which is read-only; several, uppermost first, are separated by colons.",
+      "The cache: a directory, or one exported file, which is read-only; several, uppermost first, are separated by "
+      "colons.",
       .kind = FLAG_TEXT, .offset = offsetof(struct config, cache) },
     { "output", "OUT", NULL, "merge: the file to write.",
       .kind = FLAG_TEXT, .offset = offsetof(struct config, output), .letter = 'o' },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What a large cache costs whoever opens it: time and memory for 100,000 records. Exits with 1 beyond 150 ms or 64 MB. */
+ * What a large cache costs whoever opens it: time and memory for 100,000 records. Exits with 1 beyond 150 ms or 64
+ * MB. */
 #include "base/clock.h"
 #include "base/ctx.h"
 #include "tuner/store.h"
@@ -19,9 +20,11 @@ static cvl_status add_record(struct cvl_line_set *set, int number)
     char line[CVL_LINE_MAX];
     struct cvl_record record = {
         .environment = 0x5f23cf03e5d36621u, .revision = 2, .samples = 9, .median_ms = 0.5 + 1e-4 * (number % 977),
-        .min_ms = 0.49, .ci_low_ms = 0.495, .ci_high_ms = 0.512, .estimate_ms = 0.61, .pack_ms = 0.12, .race = 1 + (uint64_t)problem,
+        .min_ms = 0.49, .ci_low_ms = 0.495, .ci_high_ms = 0.512, .estimate_ms = 0.61,
+        .pack_ms = 0.12, .race = 1 + (uint64_t)problem,
         .ratio_low = 1.01, .ratio_high = 1.03, .rel_error = 2.1e-7, .l2_error = 1.3e-7, .workspace_bytes = 262144,
-        .packed_bytes = 147456, .deterministic = true, .when = 1763900000 + number, .seed = 1, .command = "conv-bench --net resnet50",
+        .packed_bytes = 147456, .deterministic = true, .when = 1763900000 + number, .seed = 1,
+        .command = "conv-bench --net resnet50",
     };
     snprintf(record.problem, sizeof record.problem, "fwd:f32:nhwc:n%dc%dh%dw56k64r3s3:pad1:const", 1 + problem % 8,
              8 * (1 + problem / 8 % 64), 7 + problem / 512);
@@ -62,8 +65,9 @@ static cvl_status load(const cvl_ctx *ctx, const char *path, double *ms, double 
         const double took = 1e3 * (cvl_now() - start);
         *ms = took < *ms ? took : *ms;
         *mb = used_mb() - before;
-        if (cvl_line_set_count(cvl_store_lines(store)) != RECORDS)
-            status = cvl_fail(CVL_ECORRUPT, "%d records are there, expected %d", cvl_line_set_count(cvl_store_lines(store)), RECORDS);
+        const int count = cvl_line_set_count(cvl_store_lines(store));
+        if (count != RECORDS)
+            status = cvl_fail(CVL_ECORRUPT, "%d records are there, expected %d", count, RECORDS);
         cvl_store_close(store);
     }
     return status;

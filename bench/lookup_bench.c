@@ -86,7 +86,8 @@ int main(void)
              make_problems() != CVL_OK;
     for (int i = 0; i < 2 && !failed; i++) {
         ns[i] = measure(counts[i]);
-        printf("%d thread%s: %.1f ns for each lookup of a known problem\n", counts[i], counts[i] == 1 ? "" : "s", ns[i]);
+        printf("%d thread%s: %.1f ns for each lookup of a known problem\n", counts[i], counts[i] == 1 ? "" : "s",
+               ns[i]);
         failed = ns[i] < 0;
     }
     if (!failed && (ns[0] > MOST_NS || ns[0] < SCALES * ns[1])) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The expected gain of measuring a layer is what the selector says may be left on the table: large where estimates decide
- * between candidates that may differ, small where they agree or where the layer takes no time; and 0 once it is measured.
- * A layer gets its share of what is left of the budget; one that has used it up stands in line again with what it may still
- * gain, so that what others left over reaches it. */
+ * The expected gain of measuring a layer is what the selector says may be left on the table: large where estimates
+ * decide between candidates that may differ, small where they agree or where the layer takes no time; and 0 once it is
+ * measured. A layer gets its share of what is left of the budget; one that has used it up stands in line again with
+ * what it may still gain, so that what others left over reaches it. */
 #include "bench/spend.h"
 
 #include <stdlib.h>
@@ -85,8 +85,9 @@ cvl_status spend_by_gain(struct sweep *sweep, spend_fn *done)
         const int layer = most_promising(sweep, &turns, &sum);
         if (layer < 0)
             break;
-        const double left = left_s(sweep), share = left * turns.gain[layer] / sum;
-        take_turn(sweep, &turns, layer, share > LEAST_SHARE_S ? share : left < LEAST_SHARE_S ? left : LEAST_SHARE_S, done);
+        const double left = left_s(sweep), least = left < LEAST_SHARE_S ? left : LEAST_SHARE_S;
+        const double share = left * turns.gain[layer] / sum;
+        take_turn(sweep, &turns, layer, share > least ? share : least, done);
     }
     cvl_tuner_set_budget(sweep->tuner, 0);
     free(turns.gain);

@@ -9,8 +9,8 @@
 bool spend_is_scarce(const struct sweep *sweep);
 
 /* Tunes layers until the budget is spent or nothing is to be gained: each time the one with the greatest expected gain,
- * count x (time of the choice - least time that another may have), for its share of what is left. Calls done for each layer
- * that needs no more. CVL_ENOMEM: nothing was tuned. */
+ * count x (time of the choice - least time that another may have), for its share of what is left. Calls done for each
+ * layer that needs no more. CVL_ENOMEM: nothing was tuned. */
 typedef void spend_fn(struct sweep *sweep, int layer);
 cvl_status spend_by_gain(struct sweep *sweep, spend_fn *done);
 

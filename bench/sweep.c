@@ -132,8 +132,8 @@ static void visit(struct sweep *sweep, int layer)
     sweep->reported[layer] = true;
 }
 
-/* Layers come in the order of the grid; with a budget that is not enough for all, in that of their measuring, and what is
- * left then as it is. */
+/* Layers come in the order of the grid; with a budget that is not enough for all, in that of their measuring, and what
+ * is left then as it is. */
 void sweep_run(struct sweep *sweep)
 {
     const bool scarce = sweep->tuner && sweep->measures && !sweep->selector && spend_is_scarce(sweep);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A small inference engine: engine [CACHE]. It opens a cache that was tuned elsewhere, plans each layer once, packs the
  * filters, and runs the network on several threads at once. Plans and packed filters are shared; each thread has one
- * workspace, as large as the largest layer needs, and two buffers for activations. Without the cache, or with one that is
- * stale or damaged, the choices are estimates: slower perhaps, and as right. */
+ * workspace, as large as the largest layer needs, and two buffers for activations. Without the cache, or with one that
+ * is stale or damaged, the choices are estimates: slower perhaps, and as right. */
 #include <cvl/tuner.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,7 +12,8 @@
 enum { LAYERS = 4, THREADS = 3, IMAGES = 5, ACTIVATIONS = 32 * 32 * 16 };
 
 static const char *const texts[LAYERS] = {
-    "fwd:f32:nhwc:n1c3h32w32k16r3s3:pad1:bias:relu:const", "fwd:f32:nhwc:n1c16h32w32k32r3s3:stride2:pad1:bias:relu:const",
+    "fwd:f32:nhwc:n1c3h32w32k16r3s3:pad1:bias:relu:const",
+    "fwd:f32:nhwc:n1c16h32w32k32r3s3:stride2:pad1:bias:relu:const",
     "fwd:f32:nhwc:n1c32h16w16k32r3s3:pad1:bias:relu:const", "fwd:f32:nhwc:n1c32h16w16k64r1s1:bias:const",
 };
 

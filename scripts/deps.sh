@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by bench.sh and test.sh: `need PACKAGE...` makes Debian packages present. Root installs what is missing; anyone
-# else is told the exact command.
+# Sourced by bench.sh and test.sh: `need PACKAGE...` makes Debian packages present. Root installs what is missing;
+# anyone else is told the exact command.
 
 installed() {
     dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# fuzz.sh BUILD [SECONDS]: the targets of tests/fuzz under libFuzzer with address and undefined-behaviour sanitizers, so many
-# seconds each (30). What it finds stays in BUILD/found-*; the corpus grows in BUILD/corpus-*.
+# fuzz.sh BUILD [SECONDS]: the targets of tests/fuzz under libFuzzer with address and undefined-behaviour sanitizers, so
+# many seconds each (30). What it finds stays in BUILD/found-*; the corpus grows in BUILD/corpus-*.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$1

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# check_engine.sh SOURCE ENGINE: examples/engine.c with a cache that was tuned, with none, with a stale and with a damaged
-# one. It always answers, from the cache where that is good, by estimate where not; conv-bench and conv-cache are in PATH.
+# check_engine.sh SOURCE ENGINE: examples/engine.c with a cache that was tuned, with none, with a stale and with a
+# damaged one. It always answers, from the cache where that is good, by estimate where not; conv-bench and conv-cache
+# are in PATH.
 set -eu
 source=$1
 engine=$2

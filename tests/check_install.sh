@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# check_install.sh SOURCE BUILD PREFIX: installs BUILD, compiles the examples against it through pkg-config as a stranger
-# would, dynamically and statically, runs them, and checks that the README shows the example that was compiled.
+# check_install.sh SOURCE BUILD PREFIX: installs BUILD, compiles the examples against it through pkg-config as a
+# stranger would, dynamically and statically, runs them, and checks that the README shows the example that was compiled.
 set -eu
 source=$1
 build=$2

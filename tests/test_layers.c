@@ -129,7 +129,8 @@ int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, store_set_up, store_tear_down)
     const struct CMUnitTest tests[] = {
-        EACH(test_the_uppermost_that_knows_a_problem_answers), EACH(test_lists), EACH(test_the_first_directory_is_written_to),
+        EACH(test_the_uppermost_that_knows_a_problem_answers), EACH(test_lists),
+        EACH(test_the_first_directory_is_written_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

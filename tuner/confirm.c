@@ -63,7 +63,8 @@ bool cvl_prior_take(struct cvl_survey *survey, const struct cvl_line_set *lines,
     return taken;
 }
 
-static void make_needless(const struct cvl_survey *survey, struct cvl_row *row, double scale, const struct cvl_prior *prior)
+static void make_needless(const struct cvl_survey *survey, struct cvl_row *row, double scale,
+                          const struct cvl_prior *prior)
 {
     row->needless = true;
     row->result.outcome = CVL_OUTCOME_SKIPPED;

@@ -11,7 +11,7 @@
 
 #define PACKS 3
 #define PACK_AGAIN_S 0.002      /* a longer packing is timed once */
-#define REFILLS 50              /* a run that takes as long as filling the second-level cache so often is hot after any other */
+#define REFILLS 50              /* a run as long as so many fillings of the second-level cache is hot after any other */
 
 void cvl_contender_settle(struct cvl_contender *contender, cvl_outcome outcome, const char *format, ...)
 {

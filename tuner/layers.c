@@ -87,7 +87,7 @@ struct laying {
     struct cvl_line_set       *kept;
     struct cvl_record          last;      /* whose problem was looked for last, */
     bool                       shadowed;  /* and whether it is there */
-    bool                       hidden;    /* a line of upper that this build cannot use would win against one that it can */
+    bool                       hidden;    /* a line of upper that this build cannot use would win */
     cvl_status                 status;
 };
 

@@ -16,7 +16,7 @@
 #define SAMPLE_S 100e-6
 #define SAMPLE_RESOLUTIONS 1000
 #define RUNS_MAX (1 << 20)
-#define ROUNDS_AGAIN 5          /* rounds that a changing clock may spoil; on a machine that is never steady all count then */
+#define ROUNDS_AGAIN 5          /* rounds that a changing clock may spoil; then all count */
 
 struct session {
     const struct cvl_measure_options *options;
@@ -78,8 +78,8 @@ static double correction(const struct session *session, const struct cvl_algo *a
     return least;
 }
 
-/* One that is no winner by the lower end of its estimate's interval is of use to tighter limits alone, and for those it is
- * enough that the estimate itself is behind. */
+/* One that is no winner by the lower end of its estimate's interval is of use to tighter limits alone, and for those it
+ * is enough that the estimate itself is behind. */
 static bool is_hopeless(struct session *session, struct cvl_contender *contender)
 {
     const struct cvl_contender *rival = cvl_race_best(&session->arena, contender);

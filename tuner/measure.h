@@ -3,9 +3,9 @@
  *
  * Each candidate runs once on fresh random data and is compared with the oracle on sampled outputs: that is its warm-up
  * too. Then rounds follow, one sample of every live candidate each, from a start that rotates, so that what disturbs
- * the machine disturbs all of them alike. A sample is as many runs as take well over the clock's resolution. Threads are
- * pinned meanwhile, and a round during which the processor's clock changed is played again. The last rounds are between
- * those that may still win, compared round by round. */
+ * the machine disturbs all of them alike. A sample is as many runs as take well over the clock's resolution. Threads
+ * are pinned meanwhile, and a round during which the processor's clock changed is played again. The last rounds are
+ * between those that may still win, compared round by round. */
 #ifndef TUNER_MEASURE_H
 #define TUNER_MEASURE_H
 
@@ -22,7 +22,7 @@
 struct cvl_measurement {
     const cvl_plan  *plan;
     double           expected_s;     /* one run, about: a stored median, else the estimate */
-    double           hopeless;       /* not run when so many times slower than another by its estimate; 0: CVL_HOPELESS */
+    double           hopeless;       /* not run when by its estimate so many times slower; 0: CVL_HOPELESS */
     bool             wanted_first;   /* before those that are not, should the budget end early */
 
     cvl_outcome      outcome;        /* ok, wrong, eliminated, skipped or failed */
@@ -43,7 +43,7 @@ struct cvl_measure_options {
     cvl_progress_fn *progress;       /* false: stop as if the budget were spent */
     void            *progress_arg;
     double         (*now)(void);     /* NULL: cvl_now */
-    double         (*probe)(void);   /* the reference kernel; NULL: cvl_drift_probe, or none with a clock that is not cvl_now */
+    double         (*probe)(void);   /* the reference kernel; NULL: cvl_drift_probe, or none with a `now` */
 };
 
 /* Plans of one problem on one ctx. What was measured before the budget ended or the caller stopped is kept, the others

@@ -7,7 +7,7 @@
 #include "conv/algo.h"
 #include "tuner/line_set.h"
 
-#define CVL_SPREAD_UNKNOWN 0.7   /* of a logarithm: an estimate that nothing is known about is within a factor of 2 or so */
+#define CVL_SPREAD_UNKNOWN 0.7   /* of a logarithm: an estimate of which nothing is known, a factor of 2 */
 
 struct cvl_model;
 
@@ -16,8 +16,8 @@ cvl_status cvl_model_create(const struct cvl_line_set *lines, uint64_t environme
                             struct cvl_model **model);
 void       cvl_model_destroy(struct cvl_model *model);   /* NULL is allowed */
 
-/* Learns from one more. Records that do not count (void, never timed, of no algorithm of this build), and those for which
- * there is no memory, are passed over. */
+/* Learns from one more. Records that do not count (void, never timed, of no algorithm of this build), and those for
+ * which there is no memory, are passed over. */
 void       cvl_model_add(struct cvl_model *model, const struct cvl_record *record);
 int        cvl_model_count(const struct cvl_model *model);   /* records that it learnt from */
 

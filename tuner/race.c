@@ -8,11 +8,12 @@
 
 #include <math.h>
 
-/* Dropped when it took so many times as long as the fastest in each of so many rounds: the fewer rounds, the more one of
- * them may have been disturbed. From the fourth on it may as well have been a little faster, and would be no gain. */
+/* Dropped when it took so many times as long as the fastest in each of so many rounds: the fewer rounds, the more one
+ * of them may have been disturbed. From the fourth on it may as well have been a little faster, and would be no
+ * gain. */
 static const struct bar { int samples; double times; } bars[] = { { 1, 2.5 }, { 2, 1.06 }, { 3, 1.02 }, { 4, 0.99 } };
-#define AS_EXPECTED 1.2         /* so far behind by one sample and by its estimate, it is slow: bursts of 1.6 times pass over
-                                   several candidates' first samples on a shared machine, and alone they say nothing */
+#define AS_EXPECTED 1.2         /* so far behind by one sample and by its estimate, it is slow: bursts of 1.6 times pass
+                                   over several candidates' first samples on a shared machine, and alone they say nothing */
 #define SAMPLES_OF_PATIENCE 8   /* after these, a possible gain of CVL_TIE_MOST is not worth more */
 #define ROUNDING 1e-6           /* the largest rel_error of those that only round, about */
 #define DOMINATED 1.5           /* so far behind one that is no worse, it is of no use to any query */
@@ -20,7 +21,9 @@ static const struct bar { int samples; double times; } bars[] = { { 1, 2.5 }, { 
 /* An error that is not known yet is taken to be that of the same algorithm, or a rounding. */
 static bool is_as_exact(const struct cvl_measurement *a, const struct cvl_measurement *b)
 {
-    return b->rel_error >= 0 ? a->rel_error <= b->rel_error : a->plan->algo == b->plan->algo || a->rel_error <= ROUNDING;
+    if (b->rel_error >= 0)
+        return a->rel_error <= b->rel_error;
+    return a->plan->algo == b->plan->algo || a->rel_error <= ROUNDING;
 }
 
 /* In all but time. */

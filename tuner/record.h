@@ -35,7 +35,7 @@ struct cvl_record {
     cvl_outcome outcome;                  /* ok, wrong, eliminated or failed */
     int         revision, samples;
     double      median_ms, min_ms, ci_low_ms, ci_high_ms, estimate_ms, pack_ms;
-    double      raw_ms;                   /* the algorithm's own estimate, where estimate_ms is a corrected one; else 0 */
+    double      raw_ms;                   /* the algorithm's own, where estimate_ms is a corrected one; else 0 */
     uint64_t    race;                     /* equal: measured side by side; 0: not known */
     double      ratio_low, ratio_high;    /* 95 % interval of the time over that of the fastest of the race; 0: none */
     double      rel_error, l2_error;      /* negative: not measured */
@@ -63,7 +63,8 @@ size_t cvl_rates_print(uint64_t environment, const struct cvl_rates *rates, int6
 cvl_status cvl_line_check(const char *line, size_t length, enum cvl_line_kind *kind, size_t *key);
 
 /* Which of two checked lines with the same key a merge keeps: negative, 0 or positive as a is less than, the same as or
- * greater than b by (revision, samples, time stamp, bytes); rates by (time stamp, bytes), other kinds by bytes alone. */
+ * greater than b by (revision, samples, time stamp, bytes); rates by (time stamp, bytes), other kinds by bytes
+ * alone. */
 int cvl_line_compare(const char *a, size_t a_length, const char *b, size_t b_length);
 
 /* Of a line that cvl_line_check accepted. CVL_ECORRUPT and why, when it is of another kind or says something that this

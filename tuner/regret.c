@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * How much is left on the table: by how much the best of all candidates may be faster than the chosen one, given what was
- * measured and how well, and what is only estimated. */
+ * How much is left on the table: by how much the best of all candidates may be faster than the chosen one, given what
+ * was measured and how well, and what is only estimated. */
 #include "tuner/stats.h"
 #include "tuner/survey.h"
 

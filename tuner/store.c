@@ -76,7 +76,8 @@ static cvl_status read_layer(struct cvl_store *store, const char *path, enum pla
     return status;
 }
 
-/* What is measured goes to the first directory that is not the project's or shipped; without one nothing can be stored, and the first place says so. */
+/* What is measured goes to the first directory that is not the project's or shipped; without one nothing can be stored,
+ * and the first place says so. */
 static cvl_status read_layers(struct cvl_store *store, const struct cvl_layers *layers)
 {
     cvl_status status = CVL_OK;

@@ -45,8 +45,8 @@ struct cvl_survey {
 /* Why the row is not chosen, or what is to be known of it. */
 void cvl_row_explain(struct cvl_row *row, const char *format, ...) CVL_PRINTF(2, 3);
 
-/* state, environment and its id, reckoner and model are set by the caller before; rows are without records. CVL_ENOMEM. The strings of
- * the query must outlive it. */
+/* state, environment and its id, reckoner and model are set by the caller before; rows are without records. CVL_ENOMEM.
+ * The strings of the query must outlive it. */
 cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_query *query,
                              struct cvl_survey *survey);
 void       cvl_survey_destroy(struct cvl_survey *survey);
@@ -73,7 +73,7 @@ bool       cvl_survey_fits(struct cvl_survey *survey, struct cvl_row *row);
 /* Is a candidate without a record so slow by its estimate, compared with those that have one, that it needs none? Then
  * it is marked as skipped. Those that the query does not allow count too, once something is recorded that it does: what
  * they made needless is not measured because they are denied. */
-double     cvl_survey_hopeless_times(const struct cvl_row *row);   /* so many times slower than another by its estimate */
+double     cvl_survey_hopeless_times(const struct cvl_row *row);   /* slower by its estimate */
 bool       cvl_survey_hopeless(struct cvl_survey *survey, struct cvl_row *row);
 
 /* Has every candidate that could be chosen a record, or no need of one? */
@@ -84,10 +84,10 @@ bool       cvl_survey_complete(struct cvl_survey *survey);
 bool       cvl_survey_choose(struct cvl_survey *survey);
 bool       cvl_survey_prior(struct cvl_survey *survey, const struct cvl_line_set *lines);
 bool       cvl_survey_guess(struct cvl_survey *survey);
-void       cvl_survey_forget(struct cvl_survey *survey);   /* all records and the choice: rows are as they were created */
+void       cvl_survey_forget(struct cvl_survey *survey);   /* all records and the choice: rows as created */
 
-/* At most so much slower than the best candidate is the chosen one, as a share of the best time: an upper bound at 95 %.
- * 0 when nothing is chosen. */
+/* At most so much slower than the best candidate is the chosen one, as a share of the best time: an upper bound at 95
+ * %. 0 when nothing is chosen. */
 double     cvl_survey_regret(const struct cvl_survey *survey);
 
 /* Completes the rows for cvl_tuner_results. */

@@ -14,8 +14,8 @@
  * Memory: oneDNN's scratchpad for the problem and the threads; with a raw filter or a filter's gradient also one filter
  * in the blocked format (k and c padded up to whole blocks); with `inner` also x or y or both.
  * Threads: the context's, as an OpenMP setting of the calling thread that is restored afterwards; with a host's pool,
- * which oneDNN cannot use, the calling thread alone. Bits and what is offered may depend on the number of threads: called
- * deterministic is what did not, integers and most of FWD and BWD_DATA that is not brgemm's (onednn_choice.c).
+ * which oneDNN cannot use, the calling thread alone. Bits and what is offered may depend on the number of threads:
+ * called deterministic is what did not, integers and most of FWD and BWD_DATA that is not brgemm's (onednn_choice.c).
  * ISA: held to the context's level, once for the process (onednn_engine.c).
  *
  * Epilogue: FWD fuses bias, residual (copied into y first unless it is y, and added as oneDNN's sum) and activation;
@@ -23,10 +23,11 @@
  * Infinities and NaNs: its activations do not hand them on as ours do (relu, relu6 and clip make a bound of a NaN), and
  * its 16-bit code multiplies zeros that fill pairs of pixels or channels with a neighbour, which may make a NaN, as
  * does what pads the channels of nchw16c.
- * Integers: FWD into s32 alone, bit-exact. Requantized results are refused: oneDNN scales sums in f32, which rounds to a
- * neighbour where the exact value is near a tie. Most of its code passes s32 sums through f32 too, and is offered where
- * none can exceed 2^24; without dot-product instructions its sums saturate, and it is not offered.
- * It loses where it has only reference loops (refused) and in depthwise layers of NCHW. Executing a primitive allocates some hundred bytes inside of oneDNN. */
+ * Integers: FWD into s32 alone, bit-exact. Requantized results are refused: oneDNN scales sums in f32, which rounds to
+ * a neighbour where the exact value is near a tie. Most of its code passes s32 sums through f32 too, and is offered
+ * where none can exceed 2^24; without dot-product instructions its sums saturate, and it is not offered.
+ * It loses where it has only reference loops (refused) and in depthwise layers of NCHW. Executing a primitive allocates
+ * some hundred bytes inside of oneDNN. */
 #include "conv/onednn/onednn.h"
 
 #include "base/dtype.h"
@@ -109,8 +110,9 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
     return count;
 }
 
-/* Nine tenths of the peak and every tensor once from the L3 cache; a second implementation is behind the first. Groups of
- * few channels leave lanes empty in nchw: 23 to 26 times slower at one channel a group, 6.9 at 4, 3.3 at 8, 1.8 at 32. */
+/* Nine tenths of the peak and every tensor once from the L3 cache; a second implementation is behind the first. Groups
+ * of few channels leave lanes empty in nchw: 23 to 26 times slower at one channel a group, 6.9 at 4, 3.3 at 8, 1.8 at
+ * 32. */
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const bool bytes = cvl_conv_is_integer(desc), halves = !bytes && !cvl_conv_is_f32(desc);

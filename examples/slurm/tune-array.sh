@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Tunes one grid on as many machines as a Slurm array has tasks; each takes a share of about equal cost and leaves one file.
+# Tunes one grid on as many machines as a Slurm array has tasks; each takes a share of about equal cost and leaves one
+# file.
 #
 #     sbatch --array=1-16 tune-array.sh GRID.csv OUT-FOLDER
 #     conv-cache merge -o tuned.cvl OUT-FOLDER/*.cvl          (when all are done; in any order, more than once)
 #
-# Tasks that are cut short keep what they measured; a repeated task goes on from there. With machines of one kind the shards
-# are parts of one whole. With several kinds, let each tune the whole grid (one array for each kind of node): entries of
-# different processors stand side by side in the merged file, and each machine finds its own.
+# Tasks that are cut short keep what they measured; a repeated task goes on from there. With machines of one kind the
+# shards are parts of one whole. With several kinds, let each tune the whole grid (one array for each kind of node):
+# entries of different processors stand side by side in the merged file, and each machine finds its own.
 #SBATCH --job-name=conv-tune
 #SBATCH --nodes=1
 #SBATCH --ntasks=1

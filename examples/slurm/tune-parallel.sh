@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The same without a scheduler: tune-parallel.sh GRID.csv OUT-FOLDER HOST... tunes a share on each host over ssh, which must
-# see the same folders, and merges what they leave.
+# The same without a scheduler: tune-parallel.sh GRID.csv OUT-FOLDER HOST... tunes a share on each host over ssh, which
+# must see the same folders, and merges what they leave.
 set -eu
 grid=$1
 out=$2

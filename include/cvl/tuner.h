@@ -106,10 +106,11 @@ CVL_API cvl_status cvl_tuner_plan(cvl_tuner *tuner, const cvl_conv_desc *desc, c
  * that exists at *count; one row has chosen set, unless nothing could be chosen. */
 CVL_API cvl_status cvl_tuner_results(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl_query *query,
                                      cvl_result *results, int max, int *count);
-/* What may be left on the table after cvl_tuner_plan: at most so much slower than the best candidate is the chosen one, as
- * a share of the best time (0.02: 2 %), at 95 % by the intervals of what was measured, and by how far off estimates of its
- * kind have been for what was not. CVL_ENOTFOUND: nothing was chosen. */
-CVL_API cvl_status cvl_tuner_regret(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl_query *query, double *regret);
+/* What may be left on the table after cvl_tuner_plan: at most so much slower than the best candidate is the chosen one,
+ * as a share of the best time (0.02: 2 %), at 95 % by the intervals of what was measured, and by how far off estimates
+ * of its kind have been for what was not. CVL_ENOTFOUND: nothing was chosen. */
+CVL_API cvl_status cvl_tuner_regret(cvl_tuner *tuner, const cvl_conv_desc *desc, const cvl_query *query,
+                                    double *regret);
 CVL_API void       cvl_tuner_set_budget(cvl_tuner *tuner, double seconds);   /* what may be measured from now on */
 /* CVL_OK, or the first failure to store a measurement (CVL_EIO), which is no reason to lose an answer. */
 CVL_API cvl_status cvl_tuner_store_status(const cvl_tuner *tuner);

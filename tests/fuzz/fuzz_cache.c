@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Any bytes as a cache file: read without harm, and what was accepted is written, read back and written again the same. */
+ * Any bytes as a cache file: read without harm, and what was accepted is written, read back and written again the
+ * same. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
