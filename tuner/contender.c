@@ -142,12 +142,28 @@ bool cvl_contender_check(struct cvl_arena *arena, struct cvl_contender *contende
     return true;
 }
 
-/* After another candidate's run the third level still holds the tensors; what is to be fetched from there again is a
- * second level's worth at most, less than a fiftieth of a long run. */
+/* All that the candidates touch. */
+static size_t footprint(const struct cvl_arena *arena)
+{
+    const cvl_conv_desc *desc = &arena->problem.desc;
+    size_t workspace = 0, packed = 0;
+    for (const struct cvl_contender *one = arena->contenders; one < arena->contenders + arena->count; one++) {
+        packed += one->owns_packed ? one->out->plan->packed_bytes : 0;
+        if (one->out->plan->workspace_bytes > workspace)
+            workspace = one->out->plan->workspace_bytes;
+    }
+    return cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_W) + cvl_conv_bytes(desc, CVL_Y) + workspace + packed;
+}
+
+/* Where the third level holds everything, also after another candidate's run, what is to be fetched from there again is
+ * a second level's worth at most, less than a fiftieth of a long run. Half of it must be enough: where the packed filters
+ * together were larger than that, a candidate after one that shares its filter looked a quarter faster than its equal. */
 static bool is_long(const struct cvl_arena *arena, const struct cvl_contender *contender)
 {
-    const double refill_s = (double)cvl_cpu_info()->l2 / (arena->ctx->rates.copy_l3 / arena->ctx->threads);
-    return contender->out->time.samples > 0 && contender->out->time.min > REFILLS * refill_s;
+    const struct cvl_cpu *cpu = cvl_cpu_info();
+    const double refill_s = (double)cpu->l2 / (arena->ctx->rates.copy_l3 / arena->ctx->threads);
+    return contender->out->time.samples > 0 && contender->out->time.min > REFILLS * refill_s &&
+           footprint(arena) <= cpu->l3 / 2;
 }
 
 static cvl_status prepare_caches(struct cvl_arena *arena, struct cvl_contender *contender)
