@@ -3,8 +3,9 @@
  * over it are unrolled: each step of the reduction loads the vectors of b, and broadcasts and multiplies one element of
  * a for each row. 7 x 3 vectors of AVX-512, or 6 x 2 of AVX2, run at the peak of the multiply-add units.
  *
- * Measured on a Zen 4 (cycles that a tile of AVX-512 costs beside its multiplications): 10 with up to 21 sums, 60 with
- * 24, 90 with 28: stores of that many sums fill the queue in which the next tile's multiplications wait. Numbers of the loops that the compiler kept in vector or mask registers cost 50 more. */
+ * Measured on a Zen 4 (cycles that a tile of AVX-512 costs beside its multiplications): 10 to 20 with up to 21 sums, 60
+ * with 24, 90 with 28: stores of that many sums fill the queue in which the next tile's multiplications wait. Numbers
+ * of the loops that the compiler kept in vector or mask registers cost 50 more. */
 #include "base/vec_half.h"
 #include "gemm/tile_kern.h"
 
@@ -43,8 +44,8 @@ CVL_INLINE const float *reach(const float *first, struct strides stride, const i
     return (const float *)((const char *)first + by[i]);
 }
 
-/* The shape of a kernel, known when it is compiled. Of the vectors, the last ones may be summed as halves: an odd number
- * of them if nothing is to be summed in the upper half of the last vector. */
+/* The shape of a kernel, known when it is compiled. Of the vectors, the last ones may be summed as halves: an odd
+ * number of them if nothing is to be summed in the upper half of the last vector. */
 struct shape { int rows, vectors, halves; };
 
 /* The sums of a tile; halves are kept apart until they are complete. */
@@ -267,8 +268,8 @@ CVL_INLINE void tiles(const struct cvl_tile *t, const struct shape shape)
     ROWS(14, vectors, halves)
 
 /* Half a vector takes half the time where the machine's vectors are half as wide (a Zen 4), and no longer than a whole
- * one elsewhere. One and a half are summed as three halves: with sums of both kinds in turn a step of 10 rows takes 17.1
- * cycles instead of 15.6. */
+ * one elsewhere. One and a half are summed as three halves: with sums of both kinds in turn a step of 10 rows takes
+ * 17.1 cycles instead of 15.6. */
 #if VF_LANES == 16
 #define HALVES(cases) if (t->last <= VF_LANES / 2) { switch (t->rows) { cases } return; }
 #else

@@ -48,7 +48,7 @@ struct cvl_copy {                /* to[row*to_row + lane] = from[row*from_row + 
 struct cvl_gemm_kern {
     int    lanes;                                /* of a vector */
     int    rows_max[CVL_TILE_VECTORS + 1];       /* by vectors; 0: there is no such kernel */
-    double load_slots, begin_slots;              /* multiply-adds in the time of a broadcast; of a tile's begin and end */
+    double load_slots, begin_slots;              /* multiply-adds in the time of a broadcast; that a tile takes */
     void (*tile[CVL_TILE_VECTORS + 1])(const struct cvl_tile *tile);
     void (*finish)(const struct cvl_tile *tile, const float *sums, ptrdiff_t sums_row);   /* all but the sum */
     void (*copy)(const struct cvl_copy *copy);        /* fast where from_row or from_lane is 1 */

@@ -120,8 +120,8 @@ static void check_tiles(int repeat)
                 float *a = random_floats((size_t)all * K0 * K1 * K2), *b = random_floats((size_t)whole * K0 * K1 * K2);
                 float *out = random_floats((size_t)all * lanes);
                 const struct cvl_tile tile = {
-                    .rows = rows, .vectors = vectors, .last = last, .repeat = repeat, .count = { K0, K1, K2 }, .a = a, .b = b,
-                    .a_row = K0 * K1 * K2, .a_step = { K1 * K2, K2, 1 }, .b_vector = kern->lanes,
+                    .rows = rows, .vectors = vectors, .last = last, .repeat = repeat, .count = { K0, K1, K2 },
+                    .a = a, .b = b, .a_row = K0 * K1 * K2, .a_step = { K1 * K2, K2, 1 }, .b_vector = kern->lanes,
                     .b_step = { whole * K1 * K2, whole * K2, whole }, .out = out, .out_row = lanes, .out_lane = 1,
                 };
                 kern->tile[vectors](&tile);

@@ -16,7 +16,8 @@
 #define KIB           (size_t)1024
 
 static const char *const shapes[] = {
-    "n1c3h224w224k64r7s7:stride2:pad3", "n1c64h56w56k64r3s3:pad1", "n1c64h56w56k256r1s1", "n1c512h28w28k1024r1s1:stride2",
+    "n1c3h224w224k64r7s7:stride2:pad3", "n1c64h56w56k64r3s3:pad1", "n1c64h56w56k256r1s1",
+    "n1c512h28w28k1024r1s1:stride2",
     "n1c512h7w7k512r3s3:pad1", "n1c2048h7w7k512r1s1", "n1c96h56w56k24r1s1", "n1c3h224w224k64r3s3:pad1",
     "n1c17h31w29k65r5s5:stride2:pad2", "n1c128h28w28k128r3s3:pad2:dil2", "n1c64h28w28k64r3s3:pad1:g4", "n1c1h1w1k1r1s1",
 };
@@ -67,21 +68,24 @@ static void check_pass(const char *pass, size_t each_most, size_t shared_most)
                     cvl_conv_desc desc;
                     split(pass, layouts[layout], shapes[i], images, packed, &shared, &each, &desc);
                     if (each > each_most || shared > shared_most)
-                        fail_msg("%s %s %s n%d packed %d: %zu bytes for each thread, %zu for all", pass, layouts[layout],
-                                 shapes[i], images, packed, each, shared);
+                        fail_msg("%s %s %s n%d packed %d: %zu bytes for each thread, %zu for all", pass,
+                                 layouts[layout], shapes[i], images, packed, each, shared);
                 }
 }
 
 static void forward(void **state) { check_pass("fwd", (256 + 320 + 42) * KIB, 0); }
 
 /* Few channels: 7 x 7 taps by 64 channels by 3 is the largest filter of the shapes, and a bias repeated. */
-static void backward_data(void **state) { check_pass("bwd_data", (256 + 320 + 42) * KIB, 7 * 7 * 64 * 3 * 4 + 256); }
+static void backward_data(void **state)
+{
+    check_pass("bwd_data", (256 + 320 + 42) * KIB, 7 * 7 * 64 * 3 * sizeof(float) + 256);
+}
 
 /* Two bands and a task's sums, or all parts' sums for all threads together. */
 static void backward_filter(void **state) { check_pass("bwd_filter", 1024 * KIB, 1024 * KIB); }
 
-/* A pointwise image in NHWC is read where it lies: with a raw filter as small as this, a task's panels are all there is,
- * and tasks have an equal share of the filter. */
+/* A pointwise image in NHWC is read where it lies: with a raw filter as small as this, a task's panels are all there
+ * is, and tasks have an equal share of the filter. */
 static void pointwise(void **state)
 {
     static const char *const passes[] = { "fwd", "bwd_data" };

@@ -7,22 +7,22 @@
  * needed. Here a micro-kernel (gemm/tile.h) takes its operands at any strides, so most tiles read the image itself, and
  * the others a band: a copy of the rows that a block of pixels sees, once for all taps, with zeros for padding.
  *
- * Either channels or pixels lie along the lanes of a vector (knob `lanes`: 1, 2). Channels are the rule: the filter is
- * packed in panels and pixels are broadcast from where they lie, in NHWC and NCHW alike; NCHW output is transposed in
- * registers. Pixels are for few output channels and for short reductions in NCHW.
- * In NHWC, and in NCHW but for a few channels, tiles at the left and right edge leave products with padding out, so that
- * the image is read where it lies.
+ * Either channels or pixels lie along the lanes of a vector (knob `lanes`: 1, 2). Channels are the rule: the filter
+ * is packed in panels and pixels are broadcast from where they lie, in NHWC and NCHW alike; NCHW output is transposed
+ * in registers, a row of pixels at a time. Pixels are for few output channels and for short reductions in NCHW. Tiles
+ * at the left and right edge of an image leave products with padding out, so that images are read where they lie but
+ * for narrow ones, and for images of a few channels, in NCHW.
  *
- * Memory of FWD and BWD_DATA, for each thread, whatever the tensors' size:
- *     a band, at most 256 KiB (larger only where one pixel's taps of one channel need it), none where tiles read in place;
- *     with a raw filter the panels of a task, at most 320 KiB;
- *     in NCHW a stage of 112 pixels by the channels of a tile, at most 42 KiB.
- * BWD_DATA of up to 4 channels: the filter once, and for each thread the rows of dy that a row of dx sees, 256 KiB.
- * BWD_FILTER two bands and a task's sums (256 KiB), and where few tasks share out the filter, sums for each part of the
- * pixels instead, some 16 of them. A packed filter is as large as the filter with its channels rounded up to vectors.
- * Multiplications: direct convolution's less those with padding (lanes of pixels: with columns of padding too). Infinities
- * and NaNs in an image travel as IEEE says; in the filter (FWD, BWD_DATA) or in dy (BWD_FILTER) they meet the zeros of a
- * band's padding and make NaNs.
+ * Memory of FWD and BWD_DATA, for each thread, whatever the tensors' size: a band, at most 256 KiB (larger only where
+ * one pixel's taps of one channel need it), none where tiles read in place; with a raw filter the panels of a task,
+ * at most 320 KiB; in NCHW a stage of 112 pixels by the channels of a tile, at most 42 KiB. BWD_DATA of up to 4
+ * channels: the filter once, and for each thread the rows of dy that a row of dx sees, 256 KiB. BWD_FILTER: two bands
+ * and a task's sums (256 KiB), and where few tasks share out the filter, sums for each part of the pixels instead,
+ * some 16 of them. A packed filter is as large as the filter with its channels rounded up to vectors.
+ *
+ * Multiplications: direct convolution's less those with padding (with columns of it too where pixels are lanes).
+ * Infinities and NaNs in an image travel as IEEE says; in the filter (FWD, BWD_DATA) or in dy (BWD_FILTER) they meet
+ * the zeros of a band's padding and make NaNs.
  * Knobs: `pixels` of a block, products `chunk`ed between two updates of the output, `pack` 1: always a band, 2: none
  * where the strides allow it, even if its rows collide in the cache.
  * It loses to Winograd and FFT where these save multiplications, and with few channels a group (depthwise), where

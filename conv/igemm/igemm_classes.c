@@ -5,8 +5,6 @@
  * as whole rows; a class without a tap has nothing but zeros to write. */
 #include "conv/igemm/igemm_cut.h"
 
-#include <string.h>
-
 struct cvl_axis cvl_igemm_union(const cvl_conv_desc *desc, bool rows)
 {
     const int classes = cvl_axis_classes(desc, rows);
@@ -43,14 +41,4 @@ struct cvl_igemm_class cvl_igemm_class(const struct cvl_igemm *g, const struct c
         class.out_first += class.columns.out * g->out.at[3];
     }
     return class;
-}
-
-void cvl_igemm_clear(float *to, ptrdiff_t pitch, int runs, int length)
-{
-    if (pitch == length) {
-        length *= runs;
-        runs = 1;
-    }
-    for (int i = 0; i < runs; i++, to += pitch)
-        memset(to, 0, (size_t)length * sizeof *to);
 }

@@ -45,7 +45,6 @@ struct cvl_igemm_class {
 struct cvl_axis cvl_igemm_union(const cvl_conv_desc *desc, bool rows);
 struct cvl_igemm_class cvl_igemm_class(const struct cvl_igemm *igemm, const struct cvl_igemm_cut *cut, int row,
                                        int column);
-void cvl_igemm_clear(float *to, ptrdiff_t pitch, int runs, int length);
 
 /* Makes columns of all rows, and of all images, where a position reads itself alone and the strides allow it. */
 void cvl_igemm_merge(struct cvl_igemm_cut *cut);

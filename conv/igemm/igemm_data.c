@@ -99,14 +99,16 @@ static void locate(struct cvl_igemm_block *block, int number)
     block->image = number / cut->row_blocks;
 }
 
+static ptrdiff_t aligned(ptrdiff_t floats) { return (floats + 15) / 16 * 16; }
+
 static void data_task(int task, int slot, void *arg)
 {
     const struct cvl_igemm_job *job = arg;
     const struct cvl_igemm *g = job->igemm;
     const struct cvl_igemm_cut *cut = &job->cut;
-    float *band = job->scratch + slot * job->slot_floats, *room = band + (cut->band_floats + 15) / 16 * 16;
+    float *band = job->scratch + slot * job->slot_floats, *room = band + aligned(cut->band_floats);
     struct cvl_igemm_ahead ahead[2];
-    struct cvl_igemm_block block = { .job = job, .ahead = ahead, .stage = room + (cut->raw_floats + 15) / 16 * 16 };
+    struct cvl_igemm_block block = { .job = job, .ahead = ahead, .stage = room + aligned(cut->raw_floats) };
     block.first_panel = task % cut->out_blocks * cut->out_panels;
     block.panels = cvl_min(cut->out_panels, g->panels - block.first_panel);
     task /= cut->out_blocks;
@@ -132,7 +134,7 @@ static void data_task(int task, int slot, void *arg)
 
 static ptrdiff_t slot_floats(const struct cvl_igemm_cut *cut)
 {
-    return (cut->band_floats + 15) / 16 * 16 + (cut->raw_floats + 15) / 16 * 16 + (cut->stage_floats + 15) / 16 * 16;
+    return aligned(cut->band_floats) + aligned(cut->raw_floats) + aligned(cut->stage_floats);
 }
 
 size_t cvl_igemm_data_workspace(const struct cvl_igemm *g)
@@ -149,10 +151,11 @@ size_t cvl_igemm_data_workspace(const struct cvl_igemm *g)
 cvl_status cvl_igemm_data(const struct cvl_igemm *g, const cvl_conv_args *args, void *workspace)
 {
     const bool backward = g->desc->pass == CVL_BWD_DATA;
-    struct cvl_igemm_job job = { .igemm = g, .in = backward ? args->y : args->x, .written = backward ? args->x : args->y,
-                       .bias = args->bias, .residual = args->residual, .packed = args->packed, .w = args->w,
-                       .scratch = workspace };
-    job.cut = cvl_igemm_cut(g, !args->packed);
+    struct cvl_igemm_job job = {
+        .igemm = g, .cut = cvl_igemm_cut(g, !args->packed), .in = backward ? args->y : args->x,
+        .written = backward ? args->x : args->y, .bias = args->bias, .residual = args->residual,
+        .packed = args->packed, .w = args->w, .scratch = workspace,
+    };
     job.slot_floats = slot_floats(&job.cut);
     cvl_parallel_for(g->ctx, g->desc->groups * job.cut.spread * job.cut.out_blocks, data_task, &job);
     cvl_phase(NULL);

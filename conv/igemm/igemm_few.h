@@ -20,7 +20,7 @@ struct cvl_few_tile {
     int          ring, row, row_step;           /* band row of tap j: (row + j*row_step) % ring */
     const float *w;                             /* (r, s, steps, channels) from the first tap's r on */
     ptrdiff_t    w_row, w_column;               /* w_row: from one tap to the next */
-    struct cvl_few_side { int first, taps, w, w_step; } side[CVL_FEW_SIDES];   /* offset first + i: column w + i*w_step */
+    struct cvl_few_side { int first, taps, w, w_step; } side[CVL_FEW_SIDES];   /* offset first+i: column w+i*w_step */
     const float *fetch;                         /* what is copied next: runs of fetch_lines cache lines, fetch_step */
     ptrdiff_t    fetch_step;                    /* apart, as many at a time as a chunk has channels */
     int          fetch_first, fetch_lines;      /* the first line of this tile */

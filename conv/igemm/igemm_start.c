@@ -2,7 +2,8 @@
  * From a block's row and column to the tile that begins there. */
 #include "conv/igemm/igemm_data.h"
 
-struct cvl_tile cvl_igemm_start(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int row, int column)
+struct cvl_tile cvl_igemm_start(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int row,
+                                int column)
 {
     const struct cvl_igemm_job *job = block->job;
     const struct cvl_igemm *g = job->igemm;

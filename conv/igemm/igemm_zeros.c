@@ -12,8 +12,19 @@ static bool is_zero(const struct cvl_igemm_block *block, const struct cvl_igemm_
            && job->igemm->desc->epi.act == CVL_ACT_NONE;
 }
 
+static void clear_runs(float *to, ptrdiff_t pitch, int runs, int length)
+{
+    if (pitch == length) {
+        length *= runs;
+        runs = 1;
+    }
+    for (int i = 0; i < runs; i++, to += pitch)
+        memset(to, 0, (size_t)length * sizeof *to);
+}
+
 /* Zeros for some panels of all positions of a class, or of all column classes of a row class. */
-static void clear(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, bool all_columns, int panel, int panels)
+static void clear(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, bool all_columns,
+                  int panel, int panels)
 {
     const struct cvl_igemm_job *job = block->job;
     const struct cvl_igemm *g = job->igemm;
@@ -30,14 +41,13 @@ static void clear(const struct cvl_igemm_block *block, const struct cvl_igemm_cl
                   + (block->first_row + row) * cut->out_row + block->first_column * cut->out_column
                   + (block->group * (ptrdiff_t)g->out_channels + channel) * g->out.at[1];
         if (all_columns && g->out.at[3] == 1)
-            cvl_igemm_clear(to, g->out.at[1], channels, columns);
+            clear_runs(to, g->out.at[1], channels, columns);
         else
-            cvl_igemm_clear(to, all_columns ? g->out.at[3] : cut->out_column, columns, channels);
+            clear_runs(to, all_columns ? g->out.at[3] : cut->out_column, columns, channels);
     }
 }
 
-/* Zeros of classes without taps: of some panels, as soon as their other rows are written, or of all panels at once where
- * channels lie side by side. Returns whether this class needs nothing else. */
+/* Of some panels, as soon as their other rows are written, or of all panels at once where channels lie side by side. */
 bool cvl_igemm_clear_zeros(const struct cvl_igemm_block *block, int row_class, int column_class, int first, int panels)
 {
     const struct cvl_igemm_job *job = block->job;
