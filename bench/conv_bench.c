@@ -96,7 +96,7 @@ static void describe_place(struct bench_place *place)
         .commit = BENCH_COMMIT, .threads = cvl_ctx_threads(sweep.ctx), .state = (cvl_state)config.state,
     };
     if (!config.verify && effective_mode() != CVL_MODE_ESTIMATE)   /* else nothing has a time to compare with it */
-        place->peak = cvl_rates_measure(sweep.ctx, PEAK_SECONDS, false);
+        place->peak = cvl_rates_measure(sweep.ctx, PEAK_SECONDS, true);
 }
 
 static cvl_status open_csv(void)

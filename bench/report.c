@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/report.h"
 
+#include <math.h>
 #include <string.h>
 #include "conv/desc.h"
 
@@ -99,6 +100,24 @@ double report_percent_peak(const struct layer_report *report, const cvl_result *
 {
     const double peak = report_peak(report);
     return peak > 0 ? 100e9 * report_gflops(report, result) / peak : 0;
+}
+
+/* x, w and y once through the smallest level of the memory that holds all three, as fast as a copy goes there, or the
+ * operations at their peak, whichever takes longer. */
+static double roofline_seconds(const struct layer_report *report)
+{
+    const cvl_conv_desc *desc = &report->layer->desc;
+    const struct cvl_rates *rates = &report->place->peak;
+    const struct cvl_cpu *cpu = cvl_cpu_info();
+    const double bytes = (double)cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_W) + cvl_conv_bytes(desc, CVL_Y);
+    const double l2 = (double)cpu->l2 * report->place->threads;
+    const double copied = bytes <= l2 ? rates->copy_l2 : bytes <= cpu->l3 ? rates->copy_l3 : rates->copy_dram;
+    return fmax(bytes / 2 / copied, cvl_conv_flops(desc) / report_peak(report));
+}
+
+double report_percent_roofline(const struct layer_report *report, const cvl_result *result)
+{
+    return result->median_ms > 0 ? 100e3 * roofline_seconds(report) / result->median_ms : 0;
 }
 
 const char *report_bytes(size_t bytes, char text[BYTES_TEXT_MAX])

@@ -45,6 +45,7 @@ double report_time_ms(const cvl_result *result);               /* the median, el
 double report_peak(const struct layer_report *report);         /* operations per second, of the problem's type */
 double report_gflops(const struct layer_report *report, const cvl_result *result);    /* 0: not measured */
 double report_percent_peak(const struct layer_report *report, const cvl_result *result);
+double report_percent_roofline(const struct layer_report *report, const cvl_result *result);
 
 /* "1.2 MiB" */
 #define BYTES_TEXT_MAX 16

@@ -16,7 +16,8 @@
     TEXT(candidate) WHOLE(chosen) TEXT(status) TEXT(reason) TEXT(source) TEXT(state) REAL(median_ms) REAL(min_ms)      \
     REAL(ci_low_ms) REAL(ci_high_ms) WHOLE(samples) REAL(estimate_ms) REAL(gflops) REAL(percent_peak)                  \
     WHOLE(workspace_bytes) WHOLE(packed_bytes) REAL(pack_ms) REAL(rel_error) REAL(l2_error) WHOLE(deterministic)       \
-    WHOLE(count) TEXT(isa) TEXT(machine) TEXT(commit) TEXT(library)
+    WHOLE(count) TEXT(isa) TEXT(machine) TEXT(commit) TEXT(library)        \
+    REAL(percent_roofline)
 
 #define TEXT_MEMBER(column) const char *column;
 #define REAL_MEMBER(column) double column;
@@ -112,6 +113,7 @@ static void put_result(FILE *to, const struct layer_report *report, const cvl_re
         .deterministic = rejected ? NONE : result->deterministic,
         .count = report->layer->count, .isa = place->isa, .machine = place->machine, .commit = place->commit,
         .library = algo && algo->version ? algo->version() : NULL,
+        .percent_roofline = known(ran && report_peak(report) > 0, report_percent_roofline(report, result)),
     };
     put_row(to, &row);
 }

@@ -18,7 +18,7 @@ TINY = "fwd:f32:nchw:n1c8h9w9k8r3s3:pad1"
 COLUMNS = (
     "name,problem,pass,dtype,layout,threads,device,algorithm,candidate,chosen,status,reason,source,state,median_ms,"
     "min_ms,ci_low_ms,ci_high_ms,samples,estimate_ms,gflops,percent_peak,workspace_bytes,packed_bytes,pack_ms,"
-    "rel_error,l2_error,deterministic,count,isa,machine,commit,library")
+    "rel_error,l2_error,deterministic,count,isa,machine,commit,library,percent_roofline")
 GRID_HEADER = "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,count\n"
 FLAGS = (
     "--grid --net --conv --pass --batch --dtype --math --layout --epilogue --algo --device --threads --filter --mode "

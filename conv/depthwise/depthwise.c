@@ -6,16 +6,20 @@
  * outputs in registers. (The window over direct loops is that of J. Zhang, F. Franchetti, T. M. Low, "High performance
  * zero-memory overhead direct convolutions", 2018.)
  *
- * NHWC: channels along the lanes, runs of columns; NCHW: columns along the lanes, runs of rows. Dilation makes several
- * images of every dil-th row or column, and BWD_DATA with a stride several of every stride-th (conv/axis.h), so that one
- * kernel serves all. Long filters are cut into blocks of seven taps. Padding is never read: rows, columns and vectors
- * that lie on it are skipped with their products, and at an edge in NCHW lanes are masked.
+ * Strips have channels along the lanes and runs of columns in registers; bands have columns along the lanes and runs of
+ * rows. NHWC is summed in strips; NCHW in bands, or in strips of planes that are turned into points of a vector of
+ * channels in workspace and back: with 5x5 taps and more that costs little, and where the image is narrower than a vector
+ * it saves more. Dilation makes several images of every dil-th column, and BWD_DATA with a stride several of every
+ * stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into blocks of seven taps. Padding is never
+ * read: rows, columns and vectors that lie on it are skipped with their products, and at an edge in bands lanes are masked.
  *
- * Memory: NHWC packs the filter in panels of lanes (in workspace where it is not constant); BWD_FILTER sums in parts, at
- * most 32 filters' worth. Otherwise none. Multiplications: those of the formula without padding.
- * Where it loses: filters of more than some 15 x 15 taps, which an FFT multiplies faster; NCHW images narrower than a
- * vector, whose lanes stay empty; NCHW with stride_w above 2, gathered lane by lane. */
+ * Memory: the filter is packed in panels of lanes (in workspace where it is not constant); turned planes take a task's rows
+ * of 16 channels for each thread; BWD_FILTER sums in parts, at most 32 filters' worth. Multiplications: those of the
+ * formula without padding.
+ * Where it loses: filters of more than some 15 x 15 taps on large images, which an FFT multiplies faster; NCHW with a
+ * stride of two, half of whose loads cross cache lines; NCHW with stride_w above 2, gathered lane by lane. */
 #include "conv/depthwise/depthwise.h"
+#include "conv/depthwise/depthwise_strip.h"
 
 #include "base/dtype.h"
 #include "base/error.h"
@@ -161,14 +165,61 @@ const char *cvl_dw_reject(const cvl_conv_desc *desc)
 
 static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
 {
-    const char *reason = cvl_dw_reject(desc);
+    const bool mixed = desc->x_layout != desc->y_layout;
+    cvl_conv_desc same = *desc;
+    same.y_layout = desc->x_layout;
+    const char *reason = cvl_dw_reject(&same);
     if (!reason && desc->c != desc->groups)
         reason = cvl_reason("a group has %d channels, a depthwise one has 1: see grouped", desc->c / desc->groups);
+    if (!reason && mixed && (desc->k != desc->c || desc->pass == CVL_BWD_FILTER))
+        reason = cvl_reason("x and y must have the same layout in bwd_filter and with more than one filter a channel");
     return reason;
 }
 
+/* NCHW: columns along the lanes and channels along the lanes, the likelier one first. */
+static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
+{
+    const struct cvl_variant best = { .knob = { 0 } };
+    const struct cvl_dw dw = cvl_dw_of(ctx, desc, &best);
+    int count = 0;
+    variants[count++] = best;
+    if (desc->pass != CVL_BWD_FILTER && desc->x_layout == CVL_NCHW && desc->y_layout == CVL_NCHW && desc->k == desc->c
+        && max > 1)
+        variants[count++].knob[CVL_DW_TURN] = cvl_dw_plan_of(&dw).bands ? 2 : 1;
+    return count;
+}
+
+static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
+{
+    const struct cvl_dw dw = cvl_dw_of(ctx, desc, variant);
+    return desc->pass == CVL_BWD_FILTER ? cvl_dw_estimate(ctx, desc, variant) : cvl_dw_sum_seconds(&dw);
+}
+
+static cvl_status init(cvl_plan *plan)
+{
+    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
+    if (plan->variant.knob[CVL_DW_TURN] > 2)
+        return cvl_fail(CVL_ENOTFOUND, "turn is %d, expected 0 to 2", plan->variant.knob[CVL_DW_TURN]);
+    if (plan->desc.pass == CVL_BWD_FILTER)
+        return cvl_dw_init(plan);
+    const size_t packed_bytes = cvl_dw_packed_floats(&dw) * sizeof(float);
+    const cvl_status status = cvl_dw_init(plan);
+    plan->packed_bytes = plan->desc.const_filter ? packed_bytes : 0;
+    plan->packed_required = plan->desc.const_filter;
+    snprintf(plan->packed_format, sizeof plan->packed_format, "panels");
+    plan->workspace_bytes = (plan->desc.const_filter ? 0 : packed_bytes)
+                          + cvl_dw_plan_of(&dw).scratch_floats * sizeof(float) * (size_t)plan->ctx->threads;
+    return status;
+}
+
+static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
+{
+    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
+    return plan->desc.pass == CVL_BWD_FILTER ? cvl_dw_filter(&dw, args, workspace) : cvl_dw_sum(&dw, args, workspace);
+}
+
 const struct cvl_algo cvl_algo_depthwise = {
-    .name = "depthwise", .revision = 1, .device = CVL_CPU, .knobs = { "rows", "panels" }, .reject = reject,
-    .variants = cvl_dw_variants, .estimate = cvl_dw_estimate, .tolerance = cvl_dw_tolerance, .init = cvl_dw_init,
-    .pack = cvl_dw_pack_plan, .run = cvl_dw_run,
+    .name = "depthwise", .revision = 2, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
+    .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init,
+    .pack = cvl_dw_pack_plan, .run = run,
 };

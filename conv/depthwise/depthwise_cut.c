@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * How FWD and BWD_DATA of `depthwise` are done: by strips or bands, what is turned, and what a task owns. */
+#include "conv/depthwise/depthwise.h"
+#include "conv/depthwise/depthwise_strip.h"
+
+#include <limits.h>
+#include <math.h>
+
+#define DECLARE(level) \
+    extern const struct cvl_dw_strip_kern cvl_dw_strip_kern_##level; \
+    extern const struct cvl_dw_band_kern cvl_dw_band_kern_##level; \
+    extern const struct cvl_dw_turn_kern cvl_dw_turn_kern_##level;
+CVL_ISA_LIST(DECLARE)
+#define STRIP_ENTRY(level) &cvl_dw_strip_kern_##level,
+#define BAND_ENTRY(level) &cvl_dw_band_kern_##level,
+#define TURN_ENTRY(level) &cvl_dw_turn_kern_##level,
+static const struct cvl_dw_strip_kern *const strip_kerns[] = { CVL_ISA_LIST(STRIP_ENTRY) };
+static const struct cvl_dw_band_kern *const band_kerns[] = { CVL_ISA_LIST(BAND_ENTRY) };
+static const struct cvl_dw_turn_kern *const turn_kerns[] = { CVL_ISA_LIST(TURN_ENTRY) };
+
+/* Tasks: enough of them, each worth its start. Rows that a task walks down: more gain nothing. */
+enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, TASK_ROWS = 28 };
+
+/* A band fills its lanes with columns and has no copy to make: it wins while taps are few, vectors full and what is
+ * written contiguous. */
+enum { BAND_TAPS = 9 };
+
+static int out_extent(const struct cvl_dw *dw, bool rows)
+{
+    const cvl_conv_desc *desc = dw->desc;
+    if (desc->pass == CVL_BWD_DATA)
+        return rows ? desc->h : desc->w;
+    return rows ? cvl_conv_p(desc) : cvl_conv_q(desc);
+}
+
+struct cvl_dw_rows cvl_dw_rows_of(const struct cvl_dw *dw, int first, int last)
+{
+    struct cvl_dw_rows rows = { .in_first = INT_MAX };
+    for (int i = 0; i < cvl_axis_classes(dw->desc, true); i++) {
+        const struct cvl_axis axis = cvl_axis_of(dw->desc, true, i);
+        const int lowest = axis.first + first * axis.step;
+        const int highest = axis.first + (cvl_min(last, axis.count) - 1) * axis.step + (axis.taps - 1) * axis.tap;
+        if (axis.taps > 0) {
+            rows.in_first = cvl_min(rows.in_first, cvl_max(0, lowest));
+            rows.in_last = cvl_max(rows.in_last, cvl_min(highest + 1, axis.extent));
+        }
+        rows.out_first = first * axis.out_step;
+        rows.out_last = cvl_min(last * axis.out_step, out_extent(dw, true));
+    }
+    rows.in_first = cvl_min(rows.in_first, rows.in_last);
+    return rows;
+}
+
+/* Columns along the lanes or channels: `lanes` says, else what was faster. */
+static bool is_band(const struct cvl_dw *dw)
+{
+    const cvl_conv_desc *desc = dw->desc;
+    const struct cvl_axis columns = cvl_axis_of(desc, false, 0);
+    if (desc->x_layout != CVL_NCHW || desc->y_layout != CVL_NCHW)
+        return false;
+    if (dw->mode != CVL_DW_CHANNELS || dw->variant.knob[CVL_DW_TURN])
+        return dw->mode != CVL_DW_CHANNELS || dw->variant.knob[CVL_DW_TURN] == 1;
+    return desc->r * desc->s <= BAND_TAPS && columns.count > dw->kern->lanes / 2 && columns.out_step == 1;
+}
+
+struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
+{
+    const cvl_conv_desc *desc = dw->desc;
+    const bool backward = desc->pass == CVL_BWD_DATA;
+    const cvl_layout in = backward ? desc->y_layout : desc->x_layout, out = backward ? desc->x_layout : desc->y_layout;
+    const int *knob = dw->variant.knob, count = cvl_max(1, cvl_axis_of(desc, true, 0).count);
+    struct cvl_dw_plan plan = {
+        .strip = strip_kerns[dw->ctx->isa], .band = band_kerns[dw->ctx->isa], .turn = turn_kerns[dw->ctx->isa],
+        .bands = is_band(dw), .in_columns = cvl_axis_of(desc, false, 0).extent, .out_columns = out_extent(dw, false),
+    };
+    plan.turns_in = !plan.bands && in == CVL_NCHW;
+    plan.turns_out = !plan.bands && out == CVL_NCHW;
+    plan.rows = cvl_divide_up(count, cvl_divide_up(count, TASK_ROWS));
+    plan.rows = plan.bands ? cvl_divide_up(plan.rows, plan.strip->tile) * plan.strip->tile : plan.rows;
+    plan.rows = cvl_min(knob[CVL_DW_ROWS] ? knob[CVL_DW_ROWS] : plan.rows, count);
+    plan.row_blocks = cvl_divide_up(count, plan.rows);
+    const double products = cvl_conv_flops(desc) / 2, worth = products / TASK_PRODUCTS / plan.row_blocks;
+    const int parts = cvl_divide_up(TASKS, cvl_max(1, desc->n) * plan.row_blocks);
+    plan.panels = cvl_divide_up(dw->panels, cvl_max(1, cvl_min(parts, worth < INT_MAX ? (int)worth : INT_MAX)));
+    plan.panels = cvl_min(knob[CVL_DW_PANELS] ? knob[CVL_DW_PANELS] : plan.panels, dw->panels);
+    plan.panel_blocks = cvl_divide_up(dw->panels, plan.panels);
+    for (int first = 0; first < count; first += plan.rows) {
+        const struct cvl_dw_rows rows = cvl_dw_rows_of(dw, first, first + plan.rows);
+        plan.in_rows = cvl_max(plan.in_rows, rows.in_last - rows.in_first);
+        plan.out_rows = cvl_max(plan.out_rows, rows.out_last - rows.out_first);
+    }
+    plan.scratch_floats = (size_t)dw->kern->lanes * ((plan.turns_in ? (size_t)plan.in_rows * plan.in_columns : 0)
+                                                     + (plan.turns_out ? (size_t)plan.out_rows * plan.out_columns : 0));
+    return plan;
+}
+
+/* The part of an axis' products that does not fall on padding. */
+static double inside_share(const cvl_conv_desc *desc, bool rows)
+{
+    double inside = 0, all = 0;
+    for (int i = 0; i < cvl_axis_classes(desc, rows); i++) {
+        const struct cvl_axis axis = cvl_axis_of(desc, rows, i);
+        for (int t = 0; t < axis.count; t++) {
+            int first, last;
+            cvl_axis_taps(&axis, t, &first, &last);
+            inside += last - first;
+        }
+        all += (double)axis.count * axis.taps;
+    }
+    return all > 0 ? inside / all : 1;
+}
+
+double cvl_dw_sum_seconds(const struct cvl_dw *dw)
+{
+    enum { TURN_FLOPS = 16 };         /* turning an element takes the time of so many operations */
+    static const double strip_rate = 0.9, band_rate = 0.75, pair_rate = 0.4;   /* of the peak, with full lanes */
+    static const double apart_rate = 0.1;                  /* lanes read or written one by one */
+    const cvl_conv_desc *desc = dw->desc;
+    const struct cvl_rates *rates = &dw->ctx->rates;
+    const struct cvl_dw_plan plan = cvl_dw_plan_of(dw);
+    const struct cvl_axis columns = cvl_axis_of(desc, false, 0);
+    const int lanes = dw->kern->lanes;
+    const double x = (double)cvl_conv_bytes(desc, CVL_X), y = (double)cvl_conv_bytes(desc, CVL_Y), bytes = x + y;
+    const double turned = ((plan.turns_in ? 1 : 0) + (plan.turns_out ? 1 : 0)) * bytes / 2 / sizeof(float);
+    const double filled = plan.bands ? (double)columns.count / (cvl_divide_up(columns.count, lanes) * lanes)
+                                     : (double)desc->groups * dw->out_channels / (dw->panels * lanes);
+    const double rate = !plan.bands ? strip_rate : columns.step > 2 || columns.out_step > 1 ? apart_rate
+                      : columns.step == 1 ? band_rate : pair_rate;
+    const double flops = cvl_conv_flops(desc) * inside_share(desc, true) * (plan.bands ? 1 : inside_share(desc, false));
+    const double memory = bytes / 2 / (bytes < (1 << 20) ? rates->copy_l2 : bytes < (24 << 20) ? rates->copy_l3
+                                                                                                : rates->copy_dram);
+    return fmax(memory, flops / (rates->f32_flops * rate * filled)) + turned * TURN_FLOPS / rates->f32_flops + 1e-6;
+}

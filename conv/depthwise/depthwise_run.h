@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the kernels of strips and of bands share: how long a run is, what of it is inside of the image, and the epilogue.
+ * Only *_kern.c files include it. */
+#ifndef CONV_DEPTHWISE_DEPTHWISE_RUN_H
+#define CONV_DEPTHWISE_DEPTHWISE_RUN_H
+
+#include "base/vec_masks.h"
+#include "base/vec_math.h"
+#include "conv/depthwise/depthwise_load.h"
+#include "conv/depthwise/depthwise_strip.h"
+
+#include <math.h>
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define TILE 14                  /* of 32 registers; seven hold weights */
+#else
+#define TILE 7                   /* of 16 */
+#endif
+
+/* As BLOCK_MAX, where two taps of a row go together. */
+enum { PAIR_BLOCK = 5 };
+
+CVL_INLINE int pair_block_of(int taps)
+{
+    return taps == 4 || taps == 6 ? taps / 2 : taps < PAIR_BLOCK ? taps : PAIR_BLOCK;
+}
+
+#define LIKELY(condition) __builtin_expect((condition) != 0, 1)
+
+/* Bit j: input j of a run, under a block of taps from `first` on, is inside of the image and met by one of `count`
+ * outputs. */
+CVL_INLINE uint64_t inside_run(const struct cvl_dw_axis *axis, int first, int taps, int count)
+{
+    return taps == 1 ? inside_of(axis->origin + first, axis->extent, axis->stride, count)
+                     : inside_of(axis->origin + first, axis->extent, 1, (count - 1) * axis->stride + taps);
+}
+
+/* Activations that a minimum and a maximum can do, which is all that fits beside the sums: relu clips to [0, inf). */
+CVL_INLINE bool clips(const struct cvl_dw_finish *f, float *lo, float *hi)
+{
+    *lo = f->act == CVL_ACT_CLIP ? f->lo : 0;
+    *hi = f->act == CVL_ACT_CLIP ? f->hi : f->act == CVL_ACT_RELU6 ? 6 : INFINITY;
+    return f->act == CVL_ACT_RELU || f->act == CVL_ACT_RELU6 || f->act == CVL_ACT_CLIP;
+}
+
+CVL_INLINE bool is_rare(const struct cvl_dw_finish *f) { return f->residual || f->act > CVL_ACT_CLIP; }
+
+/* What is rare, a residual or an activation that needs registers: `count` vectors of sums to out, `apart` elements from
+ * each other, their lanes `lane` elements. */
+static __attribute__((noinline)) void finish_apart(const struct cvl_dw_finish *f, const float *sums, int count, int lanes,
+                                                   float *out, ptrdiff_t offset, ptrdiff_t apart, ptrdiff_t lane)
+{
+    const float *residual = f->residual ? f->residual + offset : NULL;
+    for (int t = 0; t < count; t++) {
+        const ptrdiff_t at = t * apart;
+        vf sum = vf_load(sums + t * VF_LANES);
+        if (residual)
+            sum += lane == 1 ? vf_load_part(residual + at, lanes)
+                 : lane == 2 ? vf_load_even(residual + at, lanes) : vf_load_strided(residual + at, lane, lanes);
+        sum = vf_activate(sum, f->act, f->lo, f->hi);
+        if (lane == 1)
+            vf_store_part(out + at, sum, lanes);
+        else if (lane == 2)
+            vf_store_even(out + at, sum, lanes);
+        else
+            vf_store_strided(out + at, lane, sum, lanes);
+    }
+}
+
+/* What is not rare: an activation by two bounds, and `count` vectors stored. */
+CVL_INLINE void finish_near(const struct cvl_dw_finish *f, vf *sums, const int tile, int count, vf_lanes lanes, float *out,
+                            ptrdiff_t apart)
+{
+    float lo, hi;
+    if (clips(f, &lo, &hi)) {
+        const vf low = vf_set(lo), high = vf_set(hi);
+        UNROLL
+        for (int t = 0; t < tile; t++)
+            sums[t] = vf_clip(sums[t], low, high);
+    }
+    UNROLL
+    for (int t = 0; t < tile; t++) {
+        if (LIKELY(t < count))
+            vf_store_lanes(out, sums[t], lanes);
+        out += apart;
+        FORGET(out);
+    }
+}
+
+#endif
