@@ -176,6 +176,8 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
     return reason;
 }
 
+enum { STREAMED_BYTES = 4 << 20 };
+
 /* NCHW: columns along the lanes and channels along the lanes, the likelier one first. */
 static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
 {
@@ -185,7 +187,11 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
     variants[count++] = best;
     if (desc->pass != CVL_BWD_FILTER && desc->x_layout == CVL_NCHW && desc->y_layout == CVL_NCHW && desc->k == desc->c
         && max > 1)
-        variants[count++].knob[CVL_DW_TURN] = cvl_dw_plan_of(&dw).bands ? 2 : 1;
+        variants[count++] = (struct cvl_variant){ .knob[CVL_DW_TURN] = cvl_dw_plan_of(&dw).bands ? 2 : 1 };
+    /* What comes from memory is better read in short tasks, along the rows. */
+    if (desc->pass != CVL_BWD_FILTER && cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_Y) > STREAMED_BYTES)
+        for (int rows = 4; rows <= 8 && count < max; rows += 4)
+            variants[count++] = (struct cvl_variant){ .knob[CVL_DW_ROWS] = rows };
     return count;
 }
 
