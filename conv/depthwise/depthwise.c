@@ -29,12 +29,10 @@
 #include <stdio.h>
 
 #define DECLARE(level) \
-    extern const struct cvl_dw_kern cvl_dw_kern_##level; extern const struct cvl_dw_filter_kern cvl_dw_filter_kern_##level;
+    extern const struct cvl_dw_kern cvl_dw_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define ENTRY(level) &cvl_dw_kern_##level,
-#define FILTER_ENTRY(level) &cvl_dw_filter_kern_##level,
 static const struct cvl_dw_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
-static const struct cvl_dw_filter_kern *const filter_kerns[] = { CVL_ISA_LIST(FILTER_ENTRY) };
 
 /* ---- what is along the lanes ---- */
 
@@ -60,7 +58,7 @@ struct cvl_dw cvl_dw_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const str
     const bool backward = desc->pass == CVL_BWD_DATA;
     const int c = desc->c / desc->groups, k = desc->k / desc->groups;
     struct cvl_dw dw = {
-        .ctx = ctx, .desc = desc, .kern = kerns[ctx->isa], .filter_kern = filter_kerns[ctx->isa], .variant = *variant,
+        .ctx = ctx, .desc = desc, .kern = kerns[ctx->isa], .variant = *variant,
         .channels_last = desc->x_layout == CVL_NHWC,
         .out_channels = backward ? c : k, .in_channels = backward ? k : c,
         .out = cvl_conv_strides(desc, backward ? CVL_X : CVL_Y), .in = cvl_conv_strides(desc, backward ? CVL_Y : CVL_X),

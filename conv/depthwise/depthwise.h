@@ -46,23 +46,10 @@ struct cvl_dw_sum {
     float        lo, hi;
 };
 
-/* totals[tap] += sum over `count` outputs y[t] * x, lane by lane. */
-struct cvl_dw_filter {
-    struct cvl_dw_window window;
-    const float *y;
-    ptrdiff_t    y_slide;              /* lanes are neighbours */
-    int          count;
-    float       *totals;               /* vectors, at slide * total_slide + cross * total_cross + channel * total_channel */
-    ptrdiff_t    total_slide, total_cross, total_channel;
-};
-
 struct cvl_dw_kern {
     int    lanes;
     int    tile;                                         /* outputs that registers hold */
     void (*sum)(const struct cvl_dw_sum *sum);           /* count <= tile */
-};
-struct cvl_dw_filter_kern {
-    void (*add)(const struct cvl_dw_filter *filter);     /* any count */
 };
 
 /* Lanes of channels: those of `out` from `first` on, in one group or in `groups` whole ones. */
@@ -73,7 +60,6 @@ struct cvl_dw {
     const cvl_ctx                   *ctx;
     const cvl_conv_desc             *desc;
     const struct cvl_dw_kern        *kern;
-    const struct cvl_dw_filter_kern *filter_kern;
     struct cvl_variant  variant;
     bool                channels_last;
     int                 out_channels, in_channels;

@@ -1,172 +1,209 @@
 /* SPDX-License-Identifier: Apache-2.0
- * BWD_FILTER: dw[k,c,r,s] = sum over n,p,q of x * dy. A task sums a part of the outputs of one panel (NCHW: of one
- * filter, with columns along the lanes) into vectors of totals in workspace; then the parts are added up, and with
- * columns the lanes too. */
+ * BWD_FILTER of depthwise and grouped: dw[k,c,r,s] = sum over n,p,q of x * dy, with channels along the lanes whatever the
+ * layout. A task sums a part of the rows of one unit into vectors of totals in workspace, ordered like the raw filter;
+ * planes are transposed a band at a time. Then the parts are added up and the lanes transposed into the filter. */
 #include "base/threads.h"
 #include "conv/depthwise/depthwise.h"
-#include "conv/epilogue.h"
+#include "conv/depthwise/grouped.h"
 
 #include <string.h>
 
-enum { TASKS = 32 };
+enum { TASKS = 16, PART_ROWS = 8, BAND_FLOATS = 8 << 10 };
 
 struct job {
-    const struct cvl_dw *dw;
-    const float         *x, *y, *residual;
-    float               *dw_out, *totals;
-    struct cvl_axis      rows, columns;
-    int                  units;       /* panels, or filters of k */
-    int                  parts;       /* of the images' rows, each */
-    int                  part_rows;
-    int                  part_units;  /* in a task */
-    ptrdiff_t            unit_floats; /* of a part's totals: (r, s, in_channels, lanes) */
+    const struct cvl_group *group;
+    const float            *x, *y, *residual;
+    float                  *dw, *totals, *bands;
+    struct cvl_axis         rows, columns;
+    int                     parts, part_rows;      /* of the images' rows, for a unit */
+    int                     band_rows;             /* of y, that are worked on at once */
+    size_t                  x_floats, y_floats;    /* of a slot's bands */
+    ptrdiff_t               panel_floats;          /* of totals */
+    ptrdiff_t               w_apart;               /* between neighbours of one k in the raw filter */
 };
 
-static struct job job_of(const struct cvl_dw *dw)
+/* Kernels read whole vectors. */
+static bool brings_y(const struct cvl_group *group) { return !group->out_last || !group->whole; }
+
+static struct job job_of(const struct cvl_group *group)
 {
+    const cvl_conv_desc *desc = group->desc;
     struct job job = {
-        .dw = dw, .rows = cvl_axis_of(dw->desc, true, 0), .columns = cvl_axis_of(dw->desc, false, 0),
-        .units = dw->channels_last ? dw->panels : dw->desc->k,
-        .unit_floats = (ptrdiff_t)dw->desc->r * dw->desc->s * dw->in_channels * dw->kern->lanes,
+        .group = group, .rows = cvl_axis_of(desc, true, 0), .columns = cvl_axis_of(desc, false, 0),
+        .panel_floats = (ptrdiff_t)desc->r * desc->s * group->in_channels * group->kern->lanes,
+        .w_apart = group->w.at[0] == 1 ? desc->k : 1,
     };
-    const int rows = dw->channels_last ? dw->desc->n * job.rows.count : dw->desc->n;
-    job.parts = cvl_max(1, cvl_min(rows / 8, TASKS / job.units));
+    const int rows = desc->n * job.rows.count;
+    job.parts = cvl_max(1, cvl_min(rows / PART_ROWS, TASKS / group->units));
     job.part_rows = cvl_divide_up(rows, job.parts);
     job.parts = job.part_rows > 0 ? cvl_divide_up(rows, job.part_rows) : 1;
+    job.band_rows = cvl_max(1, cvl_min(job.rows.count, job.part_rows));
+    if (cvl_group_brings(group) || brings_y(group)) {
+        const double floats = (double)job.columns.extent * job.rows.step * group->pitch;
+        const int fit = floats * job.band_rows > BAND_FLOATS ? (int)(BAND_FLOATS / floats) : job.band_rows;
+        job.band_rows = cvl_min(job.band_rows, cvl_divide_up(cvl_max(1, fit), 4) * 4);
+    }
+    for (int first = 0; cvl_group_brings(group) && first < job.rows.count; first++)   /* parts begin at any row */
+        job.x_floats = (size_t)cvl_max((int)job.x_floats, cvl_group_band_of(group, first, first + job.band_rows).count);
+    job.x_floats *= (size_t)job.columns.extent * (size_t)group->pitch;
+    if (brings_y(group))
+        job.y_floats = (size_t)job.band_rows * (size_t)job.columns.count * (size_t)(group->panels * group->kern->lanes);
     return job;
 }
 
-size_t cvl_dw_filter_workspace(const struct cvl_dw *dw)
+size_t cvl_group_filter_floats(const struct cvl_group *group)
 {
-    const struct job job = job_of(dw);
-    return sizeof(float) * (size_t)job.units * (size_t)job.parts * (size_t)job.unit_floats;
+    const struct job job = job_of(group);
+    return (size_t)group->units * (size_t)job.parts * (size_t)group->panels * (size_t)job.panel_floats
+         + (size_t)group->ctx->threads * (job.x_floats + job.y_floats);
 }
 
-static struct cvl_dw_filter start(const struct job *job, const struct cvl_dw_window *window,
-                                  const struct cvl_slide *slide)
+/* ---- sums ---- */
+
+/* Rows [from, to) of one image, for one unit. */
+struct block {
+    int image, unit, panel, from, to;
+    struct cvl_group_band band;
+    float *x, *y;                        /* brought, or NULL */
+    float *totals;
+};
+
+static struct cvl_group_filter start(const struct job *job, const struct block *block)
 {
-    struct cvl_dw_filter filter = { .window = *window, .count = slide->count, .total_channel = job->dw->kern->lanes };
-    filter.window.extent = slide->extent;
-    filter.window.stride = slide->stride;
-    filter.window.taps = slide->taps;
-    filter.window.origin = slide->origin;
+    const struct cvl_group *group = job->group;
+    const int lanes = group->kern->lanes, channel = block->unit * group->unit_groups * group->out_channels;
+    struct cvl_group_filter filter = {
+        .walk = cvl_group_walk_of(group, job->x, block->image, block->unit, &block->band, block->x),
+        .totals = block->totals + block->panel * job->panel_floats,
+    };
+    filter.walk.columns.w = group->w.at[3] / job->w_apart * lanes;
+    filter.walk.rows.w = group->w.at[2] / job->w_apart * lanes;
+    filter.walk.w_channel = group->w.at[1] / job->w_apart * lanes;
+    if (block->y) {
+        filter.walk.columns.out = (ptrdiff_t)group->panels * lanes;
+        filter.walk.rows.out = job->columns.count * filter.walk.columns.out;
+        filter.y = block->y - block->from * filter.walk.rows.out + block->panel * lanes;
+    } else {
+        filter.walk.columns.out = group->out.at[3];
+        filter.walk.rows.out = group->out.at[2];
+        filter.y = job->y + cvl_offset(&group->out, block->image, channel + block->panel * lanes, 0, 0);
+    }
     return filter;
 }
 
-/* One row of one panel. */
-static void add_row(const struct job *job, int number, int image, int p, float *totals)
+static void move(struct cvl_group_filter *filter, struct cvl_group_moves by)
 {
-    const struct cvl_dw *dw = job->dw;
-    const struct cvl_dw_panel panel = cvl_dw_panel_of(dw, number);
-    const struct cvl_dw_window window = cvl_dw_window_of(dw, &panel);
-    const ptrdiff_t total_s = (ptrdiff_t)dw->in_channels * dw->kern->lanes, total_r = total_s * dw->desc->s;
-    int first, last;
-    cvl_axis_taps(&job->rows, p, &first, &last);
-    for (int class = 0; class < cvl_slide_classes(&job->columns); class++) {
-        const struct cvl_slide slide = cvl_slide_of(&job->columns, class);
-        struct cvl_dw_filter filter = start(job, &window, &slide);
-        filter.window.x = job->x + cvl_offset(&dw->in, image, panel.group * dw->in_channels,
-                                              job->rows.first + p * job->rows.step + first * job->rows.tap, slide.x);
-        filter.window.x_slide = slide.x_step * dw->in.at[3];
-        filter.window.x_cross = job->rows.tap * dw->in.at[2];
-        filter.window.cross = last - first;
-        filter.y = job->y + cvl_offset(&dw->out, image, panel.first, p, slide.out);
-        filter.y_slide = slide.out_step * dw->out.at[3];
-        filter.totals = totals + first * total_r;
-        filter.total_slide = total_s;
-        filter.total_cross = total_r;
-        dw->filter_kern->add(&filter);
+    filter->walk.x += by.x;
+    filter->totals += by.w;
+    filter->y += by.out;
+}
+
+static void add_panel(const struct job *job, const struct block *block)
+{
+    const struct cvl_group *group = job->group;
+    const struct cvl_group_filter panel = start(job, block);
+    for (int i = 0; i < cvl_slide_classes(&job->rows); i++) {
+        const struct cvl_slide rows = cvl_slide_of(&job->rows, i);
+        const struct cvl_group_run run = cvl_group_run_of(&job->rows, &rows, block->from, block->to);
+        for (int j = 0; j < cvl_slide_classes(&job->columns); j++) {
+            const struct cvl_slide columns = cvl_slide_of(&job->columns, j);
+            struct cvl_group_filter filter = panel;
+            move(&filter, cvl_group_use(&filter.walk.rows, &rows, run.first, run.last - run.first));
+            move(&filter, cvl_group_use(&filter.walk.columns, &columns, 0, columns.count));
+            group->filter_kern->add(&filter);
+        }
     }
 }
 
-/* One plane of one filter. */
-static void add_plane(const struct job *job, int k, int image, float *totals)
+static void bring_y(const struct job *job, const struct block *block)
 {
-    const struct cvl_dw *dw = job->dw;
-    const struct cvl_axis *columns = &job->columns;
-    const int lanes = dw->kern->lanes, group = k / dw->out_channels;
-    const struct cvl_dw_window window = {
-        .mode = columns->step == 1 ? CVL_DW_COLUMNS : columns->step == 2 ? CVL_DW_COLUMNS_EVEN : CVL_DW_COLUMNS_APART,
-        .x_lane = columns->step, .x_cross = columns->tap, .lane_tap = columns->tap, .lane_extent = columns->extent,
-        .cross = columns->taps, .x_channel = dw->in.at[1], .channels = dw->in_channels,
+    const struct cvl_group *group = job->group;
+    const int channel = block->unit * group->unit_groups * group->out_channels;
+    const struct cvl_group_bring bring = {
+        .to = block->y, .to_point = (ptrdiff_t)group->panels * group->kern->lanes, .from_point = group->out.at[3],
+        .from_lane = group->out.at[1], .from = job->y + cvl_offset(&group->out, block->image, channel, block->from, 0),
+        .points = (block->to - block->from) * job->columns.count,
+        .lanes = cvl_group_count(group, block->unit) * group->out_channels,
     };
-    for (int class = 0; class < cvl_slide_classes(&job->rows); class++) {
-        const struct cvl_slide slide = cvl_slide_of(&job->rows, class);
-        struct cvl_dw_filter filter = start(job, &window, &slide);
-        filter.window.x_slide = slide.x_step * dw->in.at[2];
-        filter.y_slide = slide.out_step * dw->out.at[2];
-        filter.totals = totals;
-        filter.total_cross = (ptrdiff_t)dw->in_channels * lanes;
-        filter.total_slide = filter.total_cross * dw->desc->s;
-        for (int q = 0; q < columns->count; q += lanes) {
-            filter.window.lanes = cvl_min(lanes, columns->count - q);
-            filter.window.lane_first = columns->first + q * columns->step;
-            filter.window.x = job->x + cvl_offset(&dw->in, image, group * dw->in_channels, slide.x, 0)
-                            + filter.window.lane_first;
-            filter.y = job->y + cvl_offset(&dw->out, image, k, slide.out, q);
-            dw->filter_kern->add(&filter);
-        }
-    }
+    group->move->bring(&bring);
 }
 
 static void add_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
-    const struct cvl_dw *dw = job->dw;
-    const int unit = task / job->parts, part = task % job->parts, p = job->rows.count;
-    const int all = dw->channels_last ? dw->desc->n * p : dw->desc->n;
-    const int first = part * job->part_rows, last = cvl_min(first + job->part_rows, all);
-    float *totals = job->totals + task * job->unit_floats;
-    memset(totals, 0, sizeof *totals * (size_t)job->unit_floats);
-    for (int row = first; row < last; row++)
-        if (dw->channels_last)
-            add_row(job, unit, row / p, row % p, totals);
-        else
-            add_plane(job, unit, row, totals);
+    const struct cvl_group *group = job->group;
+    const int p = job->rows.count, first = task % job->parts * job->part_rows;
+    const int last = cvl_min(first + job->part_rows, group->desc->n * p);
+    float *bands = job->bands + (size_t)slot * (job->x_floats + job->y_floats);
+    struct block block = {
+        .unit = task / job->parts, .totals = job->totals + task * group->panels * job->panel_floats,
+        .x = cvl_group_brings(group) ? bands : NULL, .y = brings_y(group) ? bands + job->x_floats : NULL,
+    };
+    memset(block.totals, 0, sizeof(float) * (size_t)(group->panels * job->panel_floats));
+    for (int row = first; row < last; row += block.to - block.from) {
+        block.image = row / p;
+        block.from = row % p;
+        block.to = cvl_min(cvl_min(block.from + job->band_rows, p), block.from + last - row);
+        block.band = cvl_group_band_of(group, block.from, block.to);
+        if (block.x)
+            cvl_group_bring_in(group, job->x, block.image, block.unit, &block.band, block.x);
+        if (block.y)
+            bring_y(job, &block);
+        for (block.panel = 0; block.panel < group->panels; block.panel++)
+            add_panel(job, &block);
+    }
 }
 
 /* ---- what is written ---- */
 
-/* Element (r,s,i) of lane `lane` of a unit, or of all its lanes together. */
-static float total_of(const struct job *job, const float *totals, int first, int last)
-{
-    float sum = 0;
-    for (int part = 0; part < job->parts; part++)
-        for (int lane = first; lane < last; lane++)
-            sum += totals[part * job->unit_floats + lane];
-    return sum;
-}
-
 static void write_task(int unit, int slot, void *arg)
 {
     const struct job *job = arg;
-    const struct cvl_dw *dw = job->dw;
-    const int lanes = dw->kern->lanes;
-    const struct cvl_dw_panel panel = dw->channels_last ? cvl_dw_panel_of(dw, unit)
-                                                        : (struct cvl_dw_panel){ .first = unit, .lanes = 1 };
-    const float *totals = job->totals + (ptrdiff_t)unit * job->parts * job->unit_floats;
-    for (int r = 0; r < dw->desc->r; r++)
-        for (int s = 0; s < dw->desc->s; s++)
-            for (int i = 0; i < dw->in_channels; i++, totals += lanes)
-                for (int lane = 0; lane < panel.lanes; lane++) {
-                    const int k = panel.first + lane;
-                    const ptrdiff_t at = k * dw->w.at[0] + i * dw->w.at[1] + r * dw->w.at[2] + s * dw->w.at[3];
-                    const float sum = dw->channels_last ? total_of(job, totals, lane, lane + 1)
-                                                        : total_of(job, totals, 0, lanes);
-                    job->dw_out[at] = sum + (job->residual ? job->residual[at] : 0);
-                }
+    const struct cvl_group *group = job->group;
+    const cvl_epilogue *epi = &group->desc->epi;
+    const int lanes = group->kern->lanes, k = unit * group->unit_groups * group->out_channels;
+    const ptrdiff_t part_floats = group->panels * job->panel_floats;
+    float *totals = job->totals + unit * job->parts * part_floats;
+    for (int part = 1; part < job->parts; part++)
+        for (ptrdiff_t i = 0; i < part_floats; i++)
+            totals[i] += totals[part * part_floats + i];
+    for (int panel = 0; panel < group->panels; panel++) {
+        const ptrdiff_t at = (k + panel * lanes) * group->w.at[0];
+        const struct cvl_group_spread spread = {
+            .to = job->dw + at, .residual = job->residual ? job->residual + at : NULL,
+            .from = totals + panel * job->panel_floats, .to_point = job->w_apart, .to_lane = group->w.at[0],
+            .from_point = lanes, .points = (int)(job->panel_floats / lanes),
+            .lanes = cvl_group_panel_lanes(group, unit, panel),
+            .finish = { .act = epi->act, .lo = epi->lo, .hi = epi->hi },
+        };
+        group->move->spread(&spread);
+    }
+}
+
+void cvl_group_filter(const struct cvl_group *group, const cvl_conv_args *args, float *workspace)
+{
+    struct job job = job_of(group);
+    job.x = args->x;
+    job.y = args->y;
+    job.residual = args->residual;
+    job.dw = args->w;
+    job.totals = workspace;
+    job.bands = workspace + group->units * job.parts * group->panels * job.panel_floats;
+    cvl_parallel_for(group->ctx, group->units * job.parts, add_task, &job);
+    cvl_parallel_for(group->ctx, group->units, write_task, &job);
+}
+
+/* ---- of depthwise filters ---- */
+
+size_t cvl_dw_filter_workspace(const struct cvl_dw *dw)
+{
+    const struct cvl_group group = cvl_group_of(dw->ctx, dw->desc, 0);
+    return sizeof(float) * cvl_group_filter_floats(&group);
 }
 
 cvl_status cvl_dw_filter(const struct cvl_dw *dw, const cvl_conv_args *args, void *workspace)
 {
-    struct job job = job_of(dw);
-    job.x = args->x;
-    job.y = args->y;
-    job.residual = args->residual;
-    job.dw_out = args->w;
-    job.totals = workspace;
-    cvl_parallel_for(dw->ctx, job.units * job.parts, add_task, &job);
-    cvl_parallel_for(dw->ctx, job.units, write_task, &job);
-    cvl_epilogue_activate_all(dw->ctx, dw->desc, args);
+    const struct cvl_group group = cvl_group_of(dw->ctx, dw->desc, 0);
+    cvl_group_filter(&group, args, workspace);
     return CVL_OK;
 }

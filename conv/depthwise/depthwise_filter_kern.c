@@ -1,137 +1,170 @@
 /* SPDX-License-Identifier: Apache-2.0
- * BWD_FILTER: the sums of up to seven taps stay in registers while outputs go by, up to seven of which are held in
- * registers too, so that an input is loaded once for all products that it is part of. */
-#include "conv/depthwise/depthwise_load.h"
+ * BWD_FILTER of groups and of depthwise filters: a tile of y stays in registers while inputs go by, each loaded once for
+ * up to 3 x 3 totals, which stay in registers for one channel. Products that do not exist are not multiplied: padding
+ * times an infinity would spoil the sum. */
+#include "conv/depthwise/grouped_walk.h"
 
-enum { TILE = 7 };
+/* What the levels above avx512 add is not used here: they call its code. */
+#ifdef __AVX512VNNI__
+#define RUN_NAME cvl_group_add_avx512
+#else
+#define RUN_NAME CVL_KERN(cvl_group_add)
+#endif
+void RUN_NAME(const struct cvl_group_filter *);
 
-struct shape { enum cvl_dw_mode mode; int tile, stride, taps; };
+#ifndef __AVX512VNNI__
 
-/* Chains of additions: with few taps two for each, since one addition waits for the last. */
-CVL_INLINE int chains_of(int taps) { return taps <= 3 ? 2 : 1; }
+enum { CHAINS_MAX = 2 };
 
-struct place {
-    const float *x, *y;
-    int          origin;         /* of tap 0 of the block, for the first output */
-    struct lanes lanes;
-    vi           index;
-};
+/* An addition waits for the last one to its sum: blocks of few taps have two sums for each. */
+CVL_INLINE int chains_of(const struct shape shape) { return shape.r * shape.s <= 3 ? 2 : 1; }
 
-CVL_INLINE void add_tile(const struct cvl_dw_filter *f, const struct shape shape, const bool whole, struct place at,
-                         vf sums[2 * BLOCK_MAX])
+CVL_INLINE void add_channel(const struct shape shape, const struct place *place, const vf y[TILE],
+                            vf sums[CHAINS_MAX * BLOCK * BLOCK])
 {
-    const struct cvl_dw_window *window = &f->window;
-    const int apart = shape.taps == 1 ? 1 : shape.stride, reach = (shape.tile - 1) * apart + shape.taps;
-    const int stride = shape.taps == 1 ? window->stride : 1, chains = chains_of(shape.taps);
-    const uint64_t inside = inside_of(at.origin, window->extent, stride, reach);
-    const ptrdiff_t step = stride * window->x_slide;
-    const float *x = at.x + at.origin * window->x_slide;
+    const int apart_r = apart_of(shape.stride, shape.r), apart_s = apart_of(shape.stride, shape.s);
+    unsigned rows_inside = place->rows_inside, columns_inside = place->columns_inside;
+    FORGET(rows_inside);
+    FORGET(columns_inside);
+    UNROLL
+    for (int i = 0; i < reach_of(shape.rows, shape.stride, shape.r); i++) {
+        if (!INSIDE(rows_inside, i))
+            continue;
+        const float *x = place->x + i * place->row;
+        UNROLL
+        for (int j = 0; j < reach_of(shape.columns, shape.stride, shape.s); j++) {
+            if (INSIDE(columns_inside, j)) {
+                const vf value = load_x(x, place, shape);
+                UNROLL
+                for (int p = 0; p < shape.rows; p++)
+                    UNROLL
+                    for (int q = 0; q < shape.columns; q++)
+                        if (meets(i, p, apart_r, shape.r) && meets(j, q, apart_s, shape.s)) {
+                            const int tap = (i - p * apart_r) * shape.s + j - q * apart_s;
+                            sums[tap * chains_of(shape) + (p + q) % chains_of(shape)] += value * y[p * COLUMNS + q];
+                        }
+            }
+            x += place->column;
+        }
+    }
+}
+
+CVL_INLINE void add_block(const struct cvl_group_filter *f, const struct shape shape, int r, int v, int t,
+                          const vf y[TILE])
+{
+    const struct cvl_group_walk *walk = &f->walk;
+    const int chains = chains_of(shape);
+    struct place place = place_of(walk, shape, r, v, t);
+    float *totals = f->totals + r * walk->rows.w + v * walk->columns.w;
+    if (!place.rows_inside || !place.columns_inside)
+        return;
+    for (int channel = 0; channel < walk->channels; channel++, totals += walk->w_channel) {
+        vf sums[CHAINS_MAX * BLOCK * BLOCK];
+        UNROLL
+        for (int i = 0; i < shape.r * shape.s; i++) {
+            sums[i * chains] = vf_load(totals + i / shape.s * walk->rows.w + i % shape.s * walk->columns.w);
+            if (chains == 2)
+                sums[i * chains + 1] = vf_zero();
+        }
+        add_channel(shape, &place, y, sums);
+        UNROLL
+        for (int i = 0; i < shape.r * shape.s; i++)
+            vf_store(totals + i / shape.s * walk->rows.w + i % shape.s * walk->columns.w,
+                     chains == 2 ? sums[i * chains] + sums[i * chains + 1] : sums[i * chains]);
+        next_channel(&place, shape, walk);
+    }
+}
+
+CVL_INLINE void add_tile(const struct cvl_group_filter *f, const struct shape shape, int t)
+{
+    const struct cvl_group_walk *walk = &f->walk;
+    const bool square = shape.rows > 1 && shape.stride != 0 && walk->rows.stride == shape.stride;
+    const float *from = f->y + t * walk->columns.out;
     vf y[TILE];
     UNROLL
-    for (int t = 0; t < shape.tile; t++)
-        y[t] = vf_load_part(at.y + t * f->y_slide, window->lanes);
-    UNROLL
-    for (int j = 0; j < reach; j++) {
-        if (inside >> j & 1) {
-            const vf value = load_x(x, shape.mode, whole, at.lanes, window->x_lane, at.index);
-            UNROLL
-            for (int t = 0; t < shape.tile; t++)
-                if (j - t * apart >= 0 && j - t * apart < shape.taps)
-                    sums[(j - t * apart) * chains + t % chains] += value * y[t];
-        }
-        x += step;
-    }
-}
-
-/* All outputs along the slide, for a block of taps under one cross tap and channel. Only as many are multiplied as there
- * are: a product of padding with an infinity would spoil the sum. */
-CVL_INLINE void add_outputs(const struct cvl_dw_filter *f, struct shape shape, const bool whole, struct place at,
-                            float *total)
-{
-    const int chains = chains_of(shape.taps);
-    vf sums[2 * BLOCK_MAX];
-    UNROLL
-    for (int v = 0; v < shape.taps * chains; v++)
-        sums[v] = vf_zero();
-    for (int left = f->count, done; left > 0; left -= done) {
-        done = left >= TILE ? TILE : left >= 2 ? 2 : 1;
-        if (done == TILE)
-            add_tile(f, (struct shape){ shape.mode, TILE, shape.stride, shape.taps }, whole, at, sums);
-        else if (done == 2)
-            add_tile(f, (struct shape){ shape.mode, 2, shape.stride, shape.taps }, whole, at, sums);
-        else
-            add_tile(f, (struct shape){ shape.mode, 1, shape.stride, shape.taps }, whole, at, sums);
-        at.origin += done * f->window.stride;
-        at.y += done * f->y_slide;
-    }
-    UNROLL
-    for (int v = 0; v < shape.taps; v++) {
-        float *to = total + v * f->total_slide;
-        vf_store(to, vf_load(to) + (chains == 2 ? sums[2 * v] + sums[2 * v + 1] : sums[v]));
-    }
-}
-
-CVL_INLINE void add_taps(const struct cvl_dw_filter *f, const struct shape shape, int first)
-{
-    const struct cvl_dw_window *x = &f->window;
-    for (int cross = 0; cross < x->cross; cross++) {
-        struct place at = { .y = f->y, .origin = x->origin + first, .lanes = lanes_of(x, shape.mode, cross) };
-        if (at.lanes.from >= at.lanes.to)
-            continue;
-        if (shape.mode == CVL_DW_SHARED)
-            at.index = (vi)vf_load((const float *)x->lookup);
-        const bool whole = !MASKS_ARE_FREE && at.lanes.from == 0 && at.lanes.to == VF_LANES;
-        for (int channel = 0; channel < x->channels; channel++) {
-            float *total = f->totals + first * f->total_slide + cross * f->total_cross + channel * f->total_channel;
-            at.x = x->x + cross * x->x_cross + (shape.mode == CVL_DW_SHARED ? 0 : channel * x->x_channel);
-            if (whole)
-                add_outputs(f, shape, true, at, total);
+    for (int p = 0; p < shape.rows; p++)
+        UNROLL
+        for (int q = 0; q < shape.columns; q++)
+            y[p * COLUMNS + q] = vf_load(from + p * walk->rows.out + q * walk->columns.out);
+    for (int r = 0, tall; r < walk->rows.taps; r += tall) {
+        tall = square && walk->rows.taps - r >= BLOCK ? BLOCK : 1;
+        for (int v = 0, wide; v < walk->columns.taps; v += wide) {
+            wide = shape.stride == 0 ? 1 : cvl_min(BLOCK, walk->columns.taps - v);
+            if (shape.rows > 1 && shape.stride != 0 && tall == BLOCK && wide == BLOCK)
+                add_block(f, with_block(shape, BLOCK, BLOCK), r, v, t, y);
             else
-                add_outputs(f, shape, false, at, total);
-            at.index += 1;
+                for (int i = r; i < r + tall; i++)
+                    if (shape.stride != 0 && wide == 3)
+                        add_block(f, with_block(shape, 1, 3), i, v, t, y);
+                    else if (shape.stride != 0 && wide == 2)
+                        add_block(f, with_block(shape, 1, 2), i, v, t, y);
+                    else
+                        add_block(f, with_block(shape, 1, 1), i, v, t, y);
         }
     }
 }
 
-CVL_INLINE void add_all(const struct cvl_dw_filter *f, const enum cvl_dw_mode mode, const int stride)
+CVL_INLINE void add_row(const struct cvl_group_filter *f, const struct shape shape, int t)
 {
-    const int taps = f->window.taps, longest = longest_block(mode, stride);
-    for (int first = 0, block; first < taps; first += block) {
-        block = f->window.stride == stride ? block_of(taps - first, longest) : 1;
-        if (longest == BLOCK_MAX && block == 7)
-            add_taps(f, (struct shape){ mode, 0, stride, 7 }, first);
-        else if (longest == BLOCK_MAX && block == 5)
-            add_taps(f, (struct shape){ mode, 0, stride, 5 }, first);
-        else if (longest > 1 && block == 3)
-            add_taps(f, (struct shape){ mode, 0, stride, 3 }, first);
-        else if (longest > 1 && block == 2)
-            add_taps(f, (struct shape){ mode, 0, stride, 2 }, first);
-        else
-            add_taps(f, (struct shape){ mode, 0, stride, 1 }, first);
+    const int left = f->walk.columns.count - t;
+    if (left >= COLUMNS)
+        add_tile(f, with_tile(shape, 1, COLUMNS), t);
+    else if (left >= 4)
+        add_tile(f, with_tile(shape, 1, 4), t);
+    else
+        add_tile(f, with_tile(shape, 1, 1), t);
+}
+
+CVL_INLINE void next_rows(struct cvl_group_filter *f, int rows)
+{
+    f->walk.rows.origin += rows * f->walk.rows.stride;
+    f->walk.rows.count -= rows;
+    f->y += rows * f->walk.rows.out;
+}
+
+CVL_INLINE void add_rows(const struct cvl_group_filter *f, const struct shape shape)
+{
+    for (int t = 0, left; (left = f->walk.columns.count - t) > 0; t += tile_of(left)) {
+        if (ROWS == 2 && f->walk.rows.count >= 2 && left >= COLUMNS) {
+            add_tile(f, with_tile(shape, ROWS, COLUMNS), t);
+        } else if (ROWS == 2 && f->walk.rows.count >= 2 && left >= 4) {
+            add_tile(f, with_tile(shape, ROWS, 4), t);
+        } else {
+            struct cvl_group_filter row = *f;
+            for (int p = 0; p < cvl_min(ROWS, f->walk.rows.count); p++) {
+                add_row(&row, shape, t);
+                next_rows(&row, 1);
+            }
+        }
     }
 }
 
-static void channels_1(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_CHANNELS, 1); }
-static void channels_2(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_CHANNELS, 2); }
-static void shared_1(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_SHARED, 1); }
-static void shared_2(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_SHARED, 2); }
-static void one_1(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_ONE, 1); }
-static void one_2(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_ONE, 2); }
-static void columns_1(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_COLUMNS, 1); }
-static void columns_2(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_COLUMNS, 2); }
-static void even_1(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_COLUMNS_EVEN, 1); }
-static void even_2(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_COLUMNS_EVEN, 2); }
-static void apart(const struct cvl_dw_filter *f) { add_all(f, CVL_DW_COLUMNS_APART, 0); }
-
-static void add(const struct cvl_dw_filter *f)
+CVL_INLINE void add_all(const struct cvl_group_filter *f, const enum cvl_group_mode mode, const int stride)
 {
-    static void (*const instances[CVL_DW_MODES][2])(const struct cvl_dw_filter *) = {
-        [CVL_DW_CHANNELS] = { channels_1, channels_2 }, [CVL_DW_SHARED] = { shared_1, shared_2 },
-        [CVL_DW_ONE] = { one_1, one_2 }, [CVL_DW_COLUMNS] = { columns_1, columns_2 },
-        [CVL_DW_COLUMNS_EVEN] = { even_1, even_2 }, [CVL_DW_COLUMNS_APART] = { apart, apart },
-    };
-    instances[f->window.mode][f->window.stride == 2](f);
+    struct cvl_group_filter rows = *f;
+    for (; rows.walk.rows.count > 0; next_rows(&rows, ROWS))
+        add_rows(&rows, (struct shape){ .mode = mode, .stride = stride });
 }
 
-extern const struct cvl_dw_filter_kern CVL_KERN(cvl_dw_filter_kern);
-const struct cvl_dw_filter_kern CVL_KERN(cvl_dw_filter_kern) = { .add = add };
+static void shared_1(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 1); }
+static void shared_2(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 2); }
+static void shared_any(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 0); }
+static void one_1(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 1); }
+static void one_2(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 2); }
+static void one_any(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 0); }
+static void each_1(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 1); }
+static void each_2(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 2); }
+static void each_any(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 0); }
+
+void RUN_NAME(const struct cvl_group_filter *f)
+{
+    static void (*const instances[][3])(const struct cvl_group_filter *) = {
+        [CVL_GROUP_SHARED] = { shared_any, shared_1, shared_2 }, [CVL_GROUP_ONE] = { one_any, one_1, one_2 },
+        [CVL_GROUP_EACH] = { each_any, each_1, each_2 },
+    };
+    instances[f->walk.mode][instance_of(&f->walk)](f);
+}
+#endif
+
+extern const struct cvl_group_filter_kern CVL_KERN(cvl_group_filter_kern);
+const struct cvl_group_filter_kern CVL_KERN(cvl_group_filter_kern) = { .add = RUN_NAME };

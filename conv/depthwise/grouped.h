@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Inside of `grouped`, and of the filter pass of `depthwise`: several groups share a vector.
+ *
+ * A unit is the groups whose channels lie along the lanes of one vector, or one larger group with vectors of its own. A
+ * band is the rows of a unit's channels that a task works on: as they lie in the image, or brought into workspace, where
+ * a point is `pitch` floats and its neighbour the next. Kernels see a tile of outputs, two rows of up to seven columns,
+ * and walk the inputs past it. */
+#ifndef CONV_DEPTHWISE_GROUPED_H
+#define CONV_DEPTHWISE_GROUPED_H
+
+#include "conv/algo.h"
+#include "conv/axis.h"
+
+#define CVL_GROUP_LANES 16       /* of the widest vector */
+#define CVL_GROUP_COLUMNS 7      /* of a tile of outputs */
+
+/* What an input is: a vector whose lanes look up their group's channel; one channel for all lanes; a channel a lane. */
+enum cvl_group_mode { CVL_GROUP_SHARED, CVL_GROUP_ONE, CVL_GROUP_EACH };
+
+/* One axis of a tile: position t meets tap j at point origin + t*stride + j, of [0, extent). */
+struct cvl_group_axis {
+    int       origin, stride, extent, taps, count;
+    ptrdiff_t x, w, out;         /* from a point, a tap (of totals too), a position to the next; BWD_FILTER: out is y */
+};
+
+/* Inputs that walk past a band of outputs. */
+struct cvl_group_walk {
+    enum cvl_group_mode   mode;
+    struct cvl_group_axis rows, columns;
+    const float          *x;                   /* at point (0, 0), channel 0 */
+    ptrdiff_t             x_channel, w_channel;
+    int                   channels;            /* that one output sums up */
+    int                   lanes;               /* of the outputs that are stored */
+    const int32_t        *lookup;              /* SHARED: (lanes), for channel 0 */
+};
+
+/* What is written is act(sum + bias + residual). */
+struct cvl_group_finish {
+    const float *bias;           /* of lane 0, or NULL */
+    cvl_act      act;
+    float        lo, hi;
+};
+
+/* Points that a later task reads, far from each other: fetched into the second-level cache while this one multiplies. */
+struct cvl_group_ahead {
+    const float *at;
+    ptrdiff_t    step;           /* from a point to the next */
+    int          lines;          /* of the cache, of a point */
+    int          left, each;     /* points; of them, with each channel of a tile */
+};
+
+struct cvl_group_sum {
+    struct cvl_group_walk   walk;
+    struct cvl_group_ahead *ahead;      /* is moved on */
+    const float            *w;          /* vectors, of tap (0, 0) and channel 0 */
+    float                  *out;        /* lanes are neighbours */
+    const float            *residual;   /* or NULL */
+    struct cvl_group_finish finish;
+};
+
+/* totals[tap, channel] += sum over the band of y * x, lane by lane. */
+struct cvl_group_filter {
+    struct cvl_group_walk walk;
+    const float          *y;
+    float                *totals;       /* vectors, where the walk's w strides say */
+};
+
+/* to[point*to_point + lane] = from[point*from_point + lane*from_lane]; one of the latter is 1. Whole vectors are
+ * written, with zeros in lanes past the last. */
+struct cvl_group_bring {
+    float       *to;
+    const float *from;
+    ptrdiff_t    to_point, from_point, from_lane;
+    int          points, lanes;
+};
+
+/* The way back: to[point*to_point + lane*to_lane] = act(from + bias + residual); one of the two is 1. */
+struct cvl_group_spread {
+    float                  *to;
+    const float            *from, *residual;   /* residual: laid out like `to`, or NULL */
+    ptrdiff_t               to_point, to_lane, from_point;
+    int                     points, lanes;     /* lanes: up to a vector's */
+    struct cvl_group_finish finish;
+};
+
+struct cvl_group_kern {
+    int    lanes, rows;
+    void (*sum)(const struct cvl_group_sum *sum);
+};
+struct cvl_group_move {
+    void (*bring)(const struct cvl_group_bring *bring);
+    void (*spread)(const struct cvl_group_spread *spread);
+};
+struct cvl_group_filter_kern {
+    void (*add)(const struct cvl_group_filter *filter);
+};
+
+/* FWD, or BWD_DATA with the roles of x and y exchanged, or BWD_FILTER with out: y. Channels are those of a group. */
+struct cvl_group {
+    const cvl_ctx                      *ctx;
+    const cvl_conv_desc                *desc;
+    const struct cvl_group_kern        *kern;
+    const struct cvl_group_filter_kern *filter_kern;
+    const struct cvl_group_move        *move;
+    int                 rows;                    /* knob: positions of a task's band; 0: chosen */
+    enum cvl_group_mode mode;
+    int                 out_channels, in_channels;
+    struct cvl_strides  out, in, w;
+    ptrdiff_t           w_out, w_in;             /* the raw filter's strides */
+    bool                in_last, out_last;       /* channels are neighbours */
+    bool                whole;                   /* no panel has lanes that are not used */
+    int                 unit_groups, units, panels;   /* panels: vectors of outputs, in a unit */
+    int                 pitch;                   /* floats of a brought point */
+    int32_t             lookup[CVL_GROUP_LANES];
+};
+
+struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, int rows);
+
+/* Groups of a unit, the last of which may have fewer. */
+static inline int cvl_group_count(const struct cvl_group *group, int unit)
+{
+    return cvl_min(group->unit_groups, group->desc->groups - unit * group->unit_groups);
+}
+
+/* Lanes that are used of a panel of a unit. */
+static inline int cvl_group_panel_lanes(const struct cvl_group *group, int unit, int panel)
+{
+    const int lanes = group->kern->lanes;
+    return cvl_max(0, cvl_min(lanes, cvl_group_count(group, unit) * group->out_channels - panel * lanes));
+}
+
+/* Rows [first, first + count) of the image that is read, which positions [from, to) of its classes meet. */
+struct cvl_group_band { int first, count; };
+struct cvl_group_band cvl_group_band_of(const struct cvl_group *group, int from, int to);
+
+bool   cvl_group_brings(const struct cvl_group *group);          /* or reads x where it lies */
+size_t cvl_group_band_floats(const struct cvl_group *group, int rows);   /* of a brought band, the largest */
+void   cvl_group_bring_in(const struct cvl_group *group, const float *x, int image, int unit,
+                          const struct cvl_group_band *band, float *to);
+
+/* Positions that a task's band has where there are `tasks` without cutting it, and one takes so many floats. */
+int    cvl_group_band_rows(const struct cvl_group *group, int positions, int tasks, double floats);
+
+/* A walk with x's side filled in, its strides those of coordinates. brought: the band of that unit, or NULL. */
+struct cvl_group_walk cvl_group_walk_of(const struct cvl_group *group, const float *x, int image, int unit,
+                                        const struct cvl_group_band *band, const float *brought);
+
+/* Turns strides of coordinates into those of a slide from position `first` on, and moves the pointers there. */
+struct cvl_group_moves { ptrdiff_t x, w, out; };
+struct cvl_group_moves cvl_group_use(struct cvl_group_axis *axis, const struct cvl_slide *slide, int first, int count);
+
+/* Positions of a slide class of the axis between these of the axis itself. */
+struct cvl_group_run { int first, last; };
+struct cvl_group_run cvl_group_run_of(const struct cvl_axis *axis, const struct cvl_slide *slide, int from, int to);
+
+/* A packed filter: (unit, panel, in_channels, r, s, lanes). */
+size_t     cvl_group_packed_floats(const struct cvl_group *group);
+void       cvl_group_pack(const struct cvl_group *group, const float *w, float *packed);
+
+size_t     cvl_group_data_floats(const struct cvl_group *group);      /* of workspace, without a packed filter */
+void       cvl_group_data(const struct cvl_group *group, const cvl_conv_args *args, const float *packed, float *workspace);
+size_t     cvl_group_filter_floats(const struct cvl_group *group);
+void       cvl_group_filter(const struct cvl_group *group, const cvl_conv_args *args, float *workspace);
+
+#endif

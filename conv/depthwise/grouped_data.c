@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * FWD and BWD_DATA of groups. A task owns a band of rows of one unit of one image. Where the written channels are planes
+ * the kernel writes a band of vectors, all residue classes of columns side by side, which is transposed into the planes
+ * together with the epilogue. */
+#include "base/threads.h"
+#include "conv/depthwise/grouped.h"
+
+struct job {
+    const struct cvl_group *group;
+    const float            *in, *w, *residual;
+    float                  *out;
+    struct cvl_group_finish finish;
+    int                     row_classes, column_classes;
+    int                     rows, blocks;             /* positions of a row class, in a task; tasks for all of them */
+    int                     out_rows, out_columns;    /* of the image that is written */
+    int                     row_step;                 /* rows of it from one position to the next */
+    size_t                  in_floats, out_floats;    /* of a slot's bands */
+    float                  *bands;
+};
+
+static struct job job_of(const struct cvl_group *group)
+{
+    const bool backward = group->desc->pass == CVL_BWD_DATA;
+    const struct cvl_axis rows = cvl_axis_of(group->desc, true, 0), columns = cvl_axis_of(group->desc, false, 0);
+    struct job job = {
+        .group = group,
+        .row_classes = cvl_axis_classes(group->desc, true), .column_classes = cvl_axis_classes(group->desc, false),
+        .out_rows = backward ? group->desc->h : cvl_conv_p(group->desc),
+        .out_columns = backward ? group->desc->w : cvl_conv_q(group->desc), .row_step = rows.out_step,
+    };
+    const double floats = (double)rows.step * columns.extent * group->pitch;
+    job.rows = cvl_group_band_rows(group, rows.count, group->desc->n * group->units, floats);
+    job.blocks = cvl_divide_up(rows.count, job.rows);
+    job.in_floats = cvl_group_band_floats(group, job.rows);
+    if (!group->out_last)
+        job.out_floats = (size_t)cvl_min(job.rows * job.row_step, job.out_rows) * (size_t)job.out_columns
+                       * (size_t)group->kern->lanes;
+    return job;
+}
+
+size_t cvl_group_data_floats(const struct cvl_group *group)
+{
+    const struct job job = job_of(group);
+    return (size_t)group->ctx->threads * (job.in_floats + job.out_floats);
+}
+
+/* What a task works on, and one panel of it. */
+struct block {
+    int image, unit, panel;
+    int from, to;                        /* positions of each row class */
+    int first_row, rows;                 /* of what is written */
+    struct cvl_group_band band;
+    float *brought, *written;            /* or NULL */
+    struct cvl_group_ahead *ahead;
+};
+
+/* A sum with the strides of coordinates. */
+static struct cvl_group_sum start(const struct job *job, const struct block *block)
+{
+    const struct cvl_group *group = job->group;
+    const int lanes = group->kern->lanes, s = group->desc->s, r = group->desc->r;
+    const int channel = block->unit * group->unit_groups * group->out_channels + block->panel * lanes;
+    struct cvl_group_sum sum = {
+        .walk = cvl_group_walk_of(group, job->in, block->image, block->unit, &block->band, block->brought),
+        .ahead = block->ahead, .w = job->w + ((ptrdiff_t)block->unit * group->panels + block->panel) * group->in_channels * r * s * lanes,
+    };
+    sum.walk.lanes = cvl_group_panel_lanes(group, block->unit, block->panel);
+    sum.walk.columns.w = lanes;
+    sum.walk.rows.w = (ptrdiff_t)s * lanes;
+    sum.walk.w_channel = r * sum.walk.rows.w;
+    if (block->written) {
+        sum.walk.lanes = lanes;
+        sum.walk.columns.out = lanes;
+        sum.walk.rows.out = (ptrdiff_t)job->out_columns * lanes;
+        sum.out = block->written - block->first_row * sum.walk.rows.out;
+        return sum;
+    }
+    const ptrdiff_t at = cvl_offset(&group->out, block->image, channel, 0, 0);
+    sum.walk.columns.out = group->out.at[3];
+    sum.walk.rows.out = group->out.at[2];
+    sum.out = job->out + at;
+    sum.residual = job->residual ? job->residual + at : NULL;
+    sum.finish = job->finish;
+    if (job->finish.bias)
+        sum.finish.bias = job->finish.bias + channel;
+    return sum;
+}
+
+static void move(struct cvl_group_sum *sum, struct cvl_group_moves by)
+{
+    sum->walk.x += by.x;
+    sum->w += by.w;
+    sum->out += by.out;
+    sum->residual = sum->residual ? sum->residual + by.out : NULL;
+}
+
+/* The rows of one class, under all classes of columns. */
+static void sum_rows(const struct job *job, const struct cvl_group_sum *rows)
+{
+    const struct cvl_group *group = job->group;
+    for (int j = 0; j < job->column_classes; j++) {
+        const struct cvl_axis columns = cvl_axis_of(group->desc, false, j);
+        for (int class = 0; class < cvl_slide_classes(&columns); class++) {
+            const struct cvl_slide slide = cvl_slide_of(&columns, class);
+            struct cvl_group_sum sum = *rows;
+            move(&sum, cvl_group_use(&sum.walk.columns, &slide, 0, slide.count));
+            group->kern->sum(&sum);
+        }
+    }
+}
+
+static void sum_panel(const struct job *job, const struct block *block)
+{
+    const struct cvl_group *group = job->group;
+    const struct cvl_group_sum panel = start(job, block);
+    for (int i = 0; i < job->row_classes; i++) {
+        const struct cvl_axis rows = cvl_axis_of(group->desc, true, i);
+        for (int class = 0; class < cvl_slide_classes(&rows); class++) {
+            const struct cvl_slide slide = cvl_slide_of(&rows, class);
+            const struct cvl_group_run run = cvl_group_run_of(&rows, &slide, block->from, block->to);
+            struct cvl_group_sum sum = panel;
+            move(&sum, cvl_group_use(&sum.walk.rows, &slide, run.first, run.last - run.first));
+            sum_rows(job, &sum);
+        }
+    }
+}
+
+static void spread_panel(const struct job *job, const struct block *block)
+{
+    const struct cvl_group *group = job->group;
+    const int lanes = group->kern->lanes;
+    const int channel = block->unit * group->unit_groups * group->out_channels + block->panel * lanes;
+    const ptrdiff_t at = cvl_offset(&group->out, block->image, channel, block->first_row, 0);
+    struct cvl_group_spread spread = {
+        .to = job->out + at, .residual = job->residual ? job->residual + at : NULL, .from = block->written,
+        .to_point = group->out.at[3], .to_lane = group->out.at[1], .from_point = lanes,
+        .points = block->rows * job->out_columns, .lanes = cvl_group_panel_lanes(group, block->unit, block->panel),
+        .finish = job->finish,
+    };
+    if (job->finish.bias)
+        spread.finish.bias = job->finish.bias + channel;
+    group->move->spread(&spread);
+}
+
+/* The band of the next unit, which begins right behind this one in every point. */
+static struct cvl_group_ahead ahead_of(const struct job *job, const struct block *block)
+{
+    const struct cvl_group *group = job->group;
+    const int lanes = cvl_group_count(group, block->unit) * group->in_channels, columns = (int)(group->in.at[2] / group->in.at[3]);
+    const int tiles = cvl_divide_up(block->rows, group->kern->rows) * cvl_divide_up(job->out_columns, CVL_GROUP_COLUMNS);
+    struct cvl_group_ahead ahead = { .step = group->in.at[3], .lines = cvl_divide_up(lanes, CVL_GROUP_LANES) };
+    if (!group->in_last || !block->brought || block->unit + 1 == group->units)
+        return ahead;
+    ahead.left = block->band.count * columns;
+    ahead.each = cvl_divide_up(ahead.left, cvl_max(1, tiles * group->panels * group->in_channels));
+    ahead.at = job->in + cvl_offset(&group->in, block->image, (block->unit + 1) * group->unit_groups * group->in_channels,
+                                    block->band.first, 0);
+    return ahead;
+}
+
+static void data_task(int task, int slot, void *arg)
+{
+    const struct job *job = arg;
+    const struct cvl_group *group = job->group;
+    float *bands = job->bands + (size_t)slot * (job->in_floats + job->out_floats);
+    struct block block = {
+        .image = task / group->units / job->blocks, .unit = task % group->units,
+        .from = task / group->units % job->blocks * job->rows,
+    };
+    block.to = block.from + job->rows;
+    block.first_row = block.from * job->row_step;
+    block.rows = cvl_min(job->rows * job->row_step, job->out_rows - block.first_row);
+    block.band = cvl_group_band_of(group, block.from, block.to);
+    block.written = group->out_last ? NULL : bands + job->in_floats;
+    if (cvl_group_brings(group)) {
+        block.brought = bands;
+        cvl_group_bring_in(group, job->in, block.image, block.unit, &block.band, bands);
+    }
+    struct cvl_group_ahead ahead = ahead_of(job, &block);
+    block.ahead = &ahead;
+    for (block.panel = 0; block.panel < group->panels; block.panel++) {
+        sum_panel(job, &block);
+        if (block.written)
+            spread_panel(job, &block);
+    }
+}
+
+void cvl_group_data(const struct cvl_group *group, const cvl_conv_args *args, const float *packed, float *workspace)
+{
+    const bool backward = group->desc->pass == CVL_BWD_DATA;
+    const cvl_epilogue *epi = &group->desc->epi;
+    struct job job = job_of(group);
+    job.in = backward ? args->y : args->x;
+    job.out = backward ? args->x : args->y;
+    job.w = packed;
+    job.residual = args->residual;
+    job.finish = (struct cvl_group_finish){ args->bias, epi->act, epi->lo, epi->hi };
+    job.bands = workspace;
+    cvl_parallel_for(group->ctx, group->desc->n * group->units * job.blocks, data_task, &job);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * FWD and BWD_DATA of groups: the sums of a tile stay in registers while channels and taps go by, together with the
+ * weights of a block of 3 x 3 taps. An input on padding is skipped, and so are its products. */
+#include "conv/depthwise/grouped_finish.h"
+#include "conv/depthwise/grouped_walk.h"
+
+/* What the levels above avx512 add is not used here: they call its code. */
+#ifdef __AVX512VNNI__
+#define RUN_NAME cvl_group_sum_all_avx512
+#else
+#define RUN_NAME CVL_KERN(cvl_group_sum_all)
+#endif
+void RUN_NAME(const struct cvl_group_sum *);
+
+#ifndef __AVX512VNNI__
+
+CVL_INLINE void add_channel(const struct cvl_group_walk *walk, const struct shape shape, const struct place *place,
+                            const float *w, vf sums[TILE])
+{
+    const int apart_r = apart_of(shape.stride, shape.r), apart_s = apart_of(shape.stride, shape.s);
+    unsigned rows_inside = place->rows_inside, columns_inside = place->columns_inside;
+    vf weights[BLOCK * BLOCK];
+    FORGET(rows_inside);
+    FORGET(columns_inside);
+    UNROLL
+    for (int i = 0; i < reach_of(shape.rows, shape.stride, shape.r); i++) {
+        if (i < shape.r)
+            UNROLL
+            for (int v = 0; v < shape.s; v++)
+                weights[i * BLOCK + v] = vf_load(w + i * walk->rows.w + v * walk->columns.w);
+        if (!INSIDE(rows_inside, i))
+            continue;
+        const float *x = place->x + i * place->row;
+        UNROLL
+        for (int j = 0; j < reach_of(shape.columns, shape.stride, shape.s); j++) {
+            if (INSIDE(columns_inside, j)) {
+                const vf value = load_x(x, place, shape);
+                UNROLL
+                for (int p = 0; p < shape.rows; p++)
+                    UNROLL
+                    for (int q = 0; q < shape.columns; q++)
+                        if (meets(i, p, apart_r, shape.r) && meets(j, q, apart_s, shape.s))
+                            sums[p * COLUMNS + q] += value * weights[(i - p * apart_r) * BLOCK + j - q * apart_s];
+            }
+            x += place->column;
+        }
+    }
+}
+
+CVL_INLINE void fetch(struct cvl_group_ahead *ahead)
+{
+    for (int i = 0; i < ahead->each && ahead->left > 0; i++, ahead->left--, ahead->at += ahead->step)
+        for (int line = 0; line < ahead->lines; line++)
+            __builtin_prefetch(ahead->at + line * CVL_GROUP_LANES, 0, 2);
+}
+
+CVL_INLINE void add_block(const struct cvl_group_sum *s, const struct shape shape, int r, int v, int t, vf sums[TILE])
+{
+    const struct cvl_group_walk *walk = &s->walk;
+    struct place place = place_of(walk, shape, r, v, t);
+    const float *w = s->w + r * walk->rows.w + v * walk->columns.w;
+    if (!place.rows_inside || !place.columns_inside)
+        return;
+    for (int channel = 0; channel < walk->channels; channel++, w += walk->w_channel) {
+        fetch(s->ahead);
+        add_channel(walk, shape, &place, w, sums);
+        next_channel(&place, shape, walk);
+    }
+}
+
+/* ---- what is written ---- */
+
+/* What is rare: a residual, or an activation that needs registers. */
+static __attribute__((noinline)) void finish_apart(const struct cvl_group_sum *s, int rows, int columns, int t,
+                                                   const float *sums)
+{
+    const struct cvl_group_finish *finish = &s->finish;
+    const int lanes = s->walk.lanes;
+    for (int p = 0; p < rows; p++)
+        for (int q = 0; q < columns; q++) {
+            const ptrdiff_t at = p * s->walk.rows.out + (t + q) * s->walk.columns.out;
+            vf sum = vf_load(sums + (p * COLUMNS + q) * VF_LANES);
+            if (s->residual)
+                sum += vf_load_part(s->residual + at, lanes);
+            vf_store_part(s->out + at, vf_activate(sum, finish->act, finish->lo, finish->hi), lanes);
+        }
+}
+
+CVL_INLINE void store_tile(const struct cvl_group_sum *s, const struct shape shape, int t, const bool whole,
+                           const vf sums[TILE])
+{
+    const ptrdiff_t row = s->walk.rows.out, column = s->walk.columns.out;
+    const int lanes = s->walk.lanes;
+    UNROLL
+    for (int p = 0; p < shape.rows; p++) {
+        float *out = s->out + p * row + t * column;
+        UNROLL
+        for (int q = 0; q < shape.columns; q++, out += column)
+            if (whole)
+                vf_store(out, sums[p * COLUMNS + q]);
+            else
+                vf_store_part(out, sums[p * COLUMNS + q], lanes);
+    }
+}
+
+CVL_INLINE void finish_tile(const struct cvl_group_sum *s, const struct shape shape, int t, vf sums[TILE])
+{
+    const struct cvl_group_finish *finish = &s->finish;
+    float lo, hi;
+    const bool clipped = clips(finish, &lo, &hi);
+    if (finish->bias) {
+        const vf bias = vf_load_part(finish->bias, s->walk.lanes);
+        UNROLL
+        for (int i = 0; i < TILE; i++)
+            sums[i] += bias;
+    }
+    if (s->residual || !clipped) {
+        float scratch[TILE * VF_LANES];
+        UNROLL
+        for (int i = 0; i < TILE; i++)
+            vf_store(scratch + i * VF_LANES, sums[i]);
+        finish_apart(s, shape.rows, shape.columns, t, scratch);
+        return;
+    }
+    if (finish->act != CVL_ACT_NONE) {
+        const vf low = vf_set(lo), high = vf_set(hi);
+        UNROLL
+        for (int i = 0; i < TILE; i++)
+            sums[i] = vf_clip(sums[i], low, high);
+    }
+    if (s->walk.lanes == VF_LANES)
+        store_tile(s, shape, t, true, sums);
+    else
+        store_tile(s, shape, t, false, sums);
+}
+
+/* ---- the instances ---- */
+
+CVL_INLINE void sum_tile(const struct cvl_group_sum *s, const struct shape shape, int t)
+{
+    const struct cvl_group_walk *walk = &s->walk;
+    const bool square = shape.rows > 1 && shape.stride != 0 && walk->rows.stride == shape.stride;
+    vf sums[TILE];
+    UNROLL
+    for (int i = 0; i < TILE; i++)
+        sums[i] = vf_zero();
+    for (int r = 0, tall; r < walk->rows.taps; r += tall) {
+        tall = square && walk->rows.taps - r >= BLOCK ? BLOCK : 1;
+        for (int v = 0, wide; v < walk->columns.taps; v += wide) {
+            wide = shape.stride == 0 ? 1 : cvl_min(BLOCK, walk->columns.taps - v);
+            if (shape.rows > 1 && shape.stride != 0 && tall == BLOCK && wide == BLOCK)
+                add_block(s, with_block(shape, BLOCK, BLOCK), r, v, t, sums);
+            else
+                for (int i = r; i < r + tall; i++)
+                    if (shape.stride != 0 && wide == 3)
+                        add_block(s, with_block(shape, 1, 3), i, v, t, sums);
+                    else if (shape.stride != 0 && wide == 2)
+                        add_block(s, with_block(shape, 1, 2), i, v, t, sums);
+                    else
+                        add_block(s, with_block(shape, 1, 1), i, v, t, sums);
+        }
+    }
+    finish_tile(s, shape, t, sums);
+}
+
+CVL_INLINE void sum_row(const struct cvl_group_sum *s, struct shape shape, int t)
+{
+    const int left = s->walk.columns.count - t;
+    if (left >= COLUMNS)
+        sum_tile(s, with_tile(shape, 1, COLUMNS), t);
+    else if (left >= 4)
+        sum_tile(s, with_tile(shape, 1, 4), t);
+    else
+        sum_tile(s, with_tile(shape, 1, 1), t);
+}
+
+CVL_INLINE void next_rows(struct cvl_group_sum *s, int rows)
+{
+    s->walk.rows.origin += rows * s->walk.rows.stride;
+    s->walk.rows.count -= rows;
+    s->out += rows * s->walk.rows.out;
+    s->residual = s->residual ? s->residual + rows * s->walk.rows.out : NULL;
+}
+
+CVL_INLINE void sum_rows(const struct cvl_group_sum *s, const struct shape shape)
+{
+    for (int t = 0, left; (left = s->walk.columns.count - t) > 0; t += tile_of(left)) {
+        if (ROWS == 2 && s->walk.rows.count >= 2 && left >= COLUMNS) {
+            sum_tile(s, with_tile(shape, ROWS, COLUMNS), t);
+        } else if (ROWS == 2 && s->walk.rows.count >= 2 && left >= 4) {
+            sum_tile(s, with_tile(shape, ROWS, 4), t);
+        } else {
+            struct cvl_group_sum row = *s;
+            for (int p = 0; p < cvl_min(ROWS, s->walk.rows.count); p++) {
+                sum_row(&row, shape, t);
+                next_rows(&row, 1);
+            }
+        }
+    }
+}
+
+CVL_INLINE void sum_all(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int stride)
+{
+    struct cvl_group_sum rows = *s;
+    for (; rows.walk.rows.count > 0; next_rows(&rows, ROWS))
+        sum_rows(&rows, (struct shape){ .mode = mode, .stride = stride });
+}
+
+static void shared_1(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 1); }
+static void shared_2(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 2); }
+static void shared_any(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 0); }
+static void one_1(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 1); }
+static void one_2(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 2); }
+static void one_any(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 0); }
+
+void RUN_NAME(const struct cvl_group_sum *s)
+{
+    static void (*const instances[][3])(const struct cvl_group_sum *) = {
+        [CVL_GROUP_SHARED] = { shared_any, shared_1, shared_2 }, [CVL_GROUP_ONE] = { one_any, one_1, one_2 },
+    };
+    instances[s->walk.mode][instance_of(&s->walk)](s);
+}
+#endif
+
+extern const struct cvl_group_kern CVL_KERN(cvl_group_kern);
+const struct cvl_group_kern CVL_KERN(cvl_group_kern) = { .lanes = VF_LANES, .rows = ROWS, .sum = RUN_NAME };
