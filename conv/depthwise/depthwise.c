@@ -13,9 +13,9 @@
  * stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into blocks of seven taps. Padding is never
  * read: rows, columns and vectors that lie on it are skipped with their products, and at an edge in bands lanes are masked.
  *
- * Memory: the filter is packed in panels of lanes (in workspace where it is not constant); turned planes take a task's rows
- * of 16 channels for each thread; BWD_FILTER sums in parts, at most 32 filters' worth. Multiplications: those of the
- * formula without padding.
+ * Memory: the filter is packed in panels of lanes (in workspace where it is not constant); turned planes take a task's
+ * rows of 16 channels for each thread; BWD_FILTER (depthwise_filter.c) sums in parts, at most 16 filters' worth, and
+ * brings planes into lanes a band at a time. Multiplications: those of the formula without padding.
  * Where it loses: filters of more than some 15 x 15 taps on large images, which an FFT multiplies faster; NCHW with a
  * stride of two, half of whose loads cross cache lines; NCHW with stride_w above 2, gathered lane by lane. */
 #include "conv/depthwise/depthwise.h"

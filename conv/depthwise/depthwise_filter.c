@@ -197,13 +197,13 @@ void cvl_group_filter(const struct cvl_group *group, const cvl_conv_args *args, 
 
 size_t cvl_dw_filter_workspace(const struct cvl_dw *dw)
 {
-    const struct cvl_group group = cvl_group_of(dw->ctx, dw->desc, 0);
+    const struct cvl_group group = cvl_group_of(dw->ctx, dw->desc, &(struct cvl_variant){ .knob = { 0 } });
     return sizeof(float) * cvl_group_filter_floats(&group);
 }
 
 cvl_status cvl_dw_filter(const struct cvl_dw *dw, const cvl_conv_args *args, void *workspace)
 {
-    const struct cvl_group group = cvl_group_of(dw->ctx, dw->desc, 0);
+    const struct cvl_group group = cvl_group_of(dw->ctx, dw->desc, &(struct cvl_variant){ .knob = { 0 } });
     cvl_group_filter(&group, args, workspace);
     return CVL_OK;
 }

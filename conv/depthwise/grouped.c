@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * grouped: a few channels a group (ResNeXt 32x4d, ShuffleNet).
+ * grouped: a few channels a group (ResNeXt, S. Xie et al. 2017; ShuffleNet, X. Zhang et al. 2018).
  *     y[n,k,p,q] = act(sum over c of a group, r, s of x[n,c,...] * w[k,c,r,s] + bias + residual)
- */
+ * Written channels lie along the lanes: of several whole groups, none padded to a vector, or of one larger group. A tile
+ * of 2 x 7 outputs stays in registers beside the 3 x 3 weights of one channel; an input is loaded once for the six
+ * products of a weight that it is part of, its lanes looking up the channel of their own group by one permutation. So at
+ * stride 1 a permutation or a broadcast comes with 3.5 multiply-adds, at stride 2 with 1.7. BWD_FILTER is the dual: a
+ * tile of y stays in registers, and nine totals. Padding is skipped with its products.
+ *
+ * Memory: a band of rows of one unit for each thread, where x is planes or its points lie far apart, and a band of
+ * outputs where y is planes; a packed filter (in workspace where it is not constant); BWD_FILTER: its totals, up to 16
+ * times. Multiplications: those of the formula without padding.
+ * Where it loses: to Winograd (3x3, stride 1) from some 16 channels a group on; planes of 4 channels a group, where
+ * transposing there and back is a quarter of the time; filters other than 3x3, whose taps share inputs along a row only;
+ * groups that fill their vectors badly (9 to 15 channels). */
 #include "conv/depthwise/grouped.h"
 
 #include "base/dtype.h"
@@ -29,16 +40,40 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
     return NULL;
 }
 
+/* Multiply-adds at a tile's rate, lanes that no group uses among them, and every byte moved as often as bands do. */
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
-    return cvl_dw_estimate(ctx, desc, variant);
+    static const double rate = 0.85, transposed = 0.5;   /* of the peak; of the rate at which bytes are copied */
+    const struct cvl_group group = cvl_group_of(ctx, desc, variant);
+    const double x = (double)cvl_conv_bytes(desc, CVL_X), y = (double)cvl_conv_bytes(desc, CVL_Y);
+    const double copy = x + y < (1 << 20) ? ctx->rates.copy_l2 : ctx->rates.copy_l3;
+    const double used = (double)desc->groups * group.out_channels / (group.units * group.panels * group.kern->lanes);
+    double moved = (x + y) / 2;
+    if (cvl_group_brings(&group))
+        moved += (desc->pass == CVL_BWD_DATA ? y : x) / (group.in_last ? 1 : transposed);
+    if (!group.out_last)
+        moved += (desc->pass == CVL_BWD_DATA ? x : y) / transposed;
+    return moved / copy + cvl_conv_flops(desc) / (ctx->rates.f32_flops * rate * used) + 1e-6;
+}
+
+static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
+{
+    variants[0] = (struct cvl_variant){ .knob = { 0 } };
+    const struct cvl_group group = cvl_group_of(ctx, desc, &variants[0]);
+    if (!cvl_group_may_stay(&group) || max < 2)
+        return 1;
+    variants[1] = (struct cvl_variant){ .knob = { 0, cvl_group_brings(&group) ? CVL_GROUP_IN_PLACE : CVL_GROUP_BROUGHT } };
+    return 2;
 }
 
 static cvl_status init(cvl_plan *plan)
 {
-    const struct cvl_group group = cvl_group_of(plan->ctx, &plan->desc, plan->variant.knob[0]);
-    if (plan->variant.knob[0] < 0 || plan->variant.knob[0] > 1 << 20)
-        return cvl_fail(CVL_ENOTFOUND, "rows is %d, expected 0 to %d", plan->variant.knob[0], 1 << 20);
+    const struct cvl_group group = cvl_group_of(plan->ctx, &plan->desc, &plan->variant);
+    const int *knob = plan->variant.knob;
+    if (knob[CVL_GROUP_ROWS] < 0 || knob[CVL_GROUP_ROWS] > 1 << 20)
+        return cvl_fail(CVL_ENOTFOUND, "rows is %d, expected 0 to %d", knob[CVL_GROUP_ROWS], 1 << 20);
+    if (knob[CVL_GROUP_BRING] < 0 || knob[CVL_GROUP_BRING] > CVL_GROUP_BROUGHT)
+        return cvl_fail(CVL_ENOTFOUND, "bring is %d, expected 1 (in place) or 2 (brought)", knob[CVL_GROUP_BRING]);
     if (plan->desc.pass == CVL_BWD_FILTER) {
         plan->workspace_bytes = cvl_group_filter_floats(&group) * sizeof(float);
         return CVL_OK;
@@ -56,14 +91,14 @@ static cvl_status init(cvl_plan *plan)
 
 static cvl_status pack(const cvl_plan *plan, const cvl_conv_args *args, void *packed)
 {
-    const struct cvl_group group = cvl_group_of(plan->ctx, &plan->desc, plan->variant.knob[0]);
+    const struct cvl_group group = cvl_group_of(plan->ctx, &plan->desc, &plan->variant);
     cvl_group_pack(&group, args->w, packed);
     return CVL_OK;
 }
 
 static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
 {
-    const struct cvl_group group = cvl_group_of(plan->ctx, &plan->desc, plan->variant.knob[0]);
+    const struct cvl_group group = cvl_group_of(plan->ctx, &plan->desc, &plan->variant);
     float *floats = workspace;
     if (plan->desc.pass == CVL_BWD_FILTER) {
         cvl_group_filter(&group, args, floats);
@@ -77,6 +112,6 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_grouped = {
-    .name = "grouped", .revision = 2, .device = CVL_CPU, .knobs = { "rows" }, .reject = reject,
-    .variants = NULL, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init, .pack = pack, .run = run,
+    .name = "grouped", .revision = 2, .device = CVL_CPU, .knobs = { "rows", "bring" }, .reject = reject,
+    .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init, .pack = pack, .run = run,
 };

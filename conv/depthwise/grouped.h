@@ -102,7 +102,7 @@ struct cvl_group {
     const struct cvl_group_kern        *kern;
     const struct cvl_group_filter_kern *filter_kern;
     const struct cvl_group_move        *move;
-    int                 rows;                    /* knob: positions of a task's band; 0: chosen */
+    const int          *knob;
     enum cvl_group_mode mode;
     int                 out_channels, in_channels;
     struct cvl_strides  out, in, w;
@@ -114,7 +114,11 @@ struct cvl_group {
     int32_t             lookup[CVL_GROUP_LANES];
 };
 
-struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, int rows);
+/* ROWS: positions of a task's band. BRING: CVL_GROUP_IN_PLACE, CVL_GROUP_BROUGHT. 0: chosen. */
+enum cvl_group_knob { CVL_GROUP_ROWS, CVL_GROUP_BRING };
+enum { CVL_GROUP_IN_PLACE = 1, CVL_GROUP_BROUGHT };
+
+struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
 
 /* Groups of a unit, the last of which may have fewer. */
 static inline int cvl_group_count(const struct cvl_group *group, int unit)
@@ -133,7 +137,8 @@ static inline int cvl_group_panel_lanes(const struct cvl_group *group, int unit,
 struct cvl_group_band { int first, count; };
 struct cvl_group_band cvl_group_band_of(const struct cvl_group *group, int from, int to);
 
-bool   cvl_group_brings(const struct cvl_group *group);          /* or reads x where it lies */
+bool   cvl_group_may_stay(const struct cvl_group *group);        /* x can be read where it lies */
+bool   cvl_group_brings(const struct cvl_group *group);          /* and is not */
 size_t cvl_group_band_floats(const struct cvl_group *group, int rows);   /* of a brought band, the largest */
 void   cvl_group_bring_in(const struct cvl_group *group, const float *x, int image, int unit,
                           const struct cvl_group_band *band, float *to);

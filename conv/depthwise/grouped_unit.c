@@ -16,15 +16,15 @@ static const struct cvl_group_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
 static const struct cvl_group_move *const moves[] = { CVL_ISA_LIST(MOVE_ENTRY) };
 static const struct cvl_group_filter_kern *const filter_kerns[] = { CVL_ISA_LIST(FILTER_ENTRY) };
 
-enum { BAND_FLOATS = 24 << 10, TASKS = 16 };
+enum { BAND_FLOATS = 24 << 10, POINT_FLOATS = 256, TASKS = 16 };
 
-struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, int rows)
+struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const bool backward = desc->pass == CVL_BWD_DATA;
     const int c = desc->c / desc->groups, k = desc->k / desc->groups;
     struct cvl_group group = {
         .ctx = ctx, .desc = desc, .kern = kerns[ctx->isa], .filter_kern = filter_kerns[ctx->isa], .move = moves[ctx->isa],
-        .rows = rows, .out_channels = backward ? c : k, .in_channels = backward ? k : c,
+        .knob = variant->knob, .out_channels = backward ? c : k, .in_channels = backward ? k : c,
         .out = cvl_conv_strides(desc, backward ? CVL_X : CVL_Y), .in = cvl_conv_strides(desc, backward ? CVL_Y : CVL_X),
         .w = cvl_conv_strides(desc, CVL_W),
         .in_last = (backward ? desc->y_layout : desc->x_layout) == CVL_NHWC,
@@ -66,12 +66,23 @@ struct cvl_group_band cvl_group_band_of(const struct cvl_group *group, int from,
     return low < high ? (struct cvl_group_band){ (int)low, (int)(high - low) } : (struct cvl_group_band){ 0 };
 }
 
-/* Kernels read whole vectors. */
+/* Kernels read whole vectors of neighbours, or one channel wherever it is. */
+bool cvl_group_may_stay(const struct cvl_group *group)
+{
+    return group->mode == CVL_GROUP_ONE
+        || (group->in_last && group->desc->groups % group->unit_groups == 0
+            && group->unit_groups * group->in_channels == group->pitch);
+}
+
+/* A tile reads some 36 points for every channel; points of many channels fall into few sets of the first-level cache. */
 bool cvl_group_brings(const struct cvl_group *group)
 {
-    if (group->mode == CVL_GROUP_ONE)
-        return group->in_last;
-    return group->mode == CVL_GROUP_SHARED || !(group->in_last && group->whole);
+    const int knob = group->knob[CVL_GROUP_BRING];
+    if (!cvl_group_may_stay(group))
+        return true;
+    if (knob || group->mode == CVL_GROUP_EACH)
+        return knob == CVL_GROUP_BROUGHT;
+    return group->in_last && group->in.at[3] * cvl_axis_of(group->desc, false, 0).step > POINT_FLOATS;
 }
 
 static int columns_of(const struct cvl_group *group) { return (int)(group->in.at[2] / group->in.at[3]); }
@@ -101,8 +112,8 @@ int cvl_group_band_rows(const struct cvl_group *group, int positions, int tasks,
     const int parts = cvl_divide_up(TASKS, cvl_max(1, tasks)), rows = cvl_divide_up(positions, parts);
     const double fit = BAND_FLOATS / floats;
     const int most = fit < positions ? (int)fit : positions;
-    if (group->rows)
-        return cvl_max(1, cvl_min(group->rows, positions));
+    if (group->knob[CVL_GROUP_ROWS])
+        return cvl_max(1, cvl_min(group->knob[CVL_GROUP_ROWS], positions));
     return cvl_max(1, cvl_min(cvl_divide_up(cvl_min(rows, most), group->kern->rows) * group->kern->rows, positions));
 }
 
