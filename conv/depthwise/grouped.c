@@ -43,8 +43,10 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
 /* Multiply-adds at a tile's rate, lanes that no group uses among them, and every byte moved as often as bands do. */
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
-    static const double rate = 0.85, transposed = 0.5;   /* of the peak; of the rate at which bytes are copied */
-    const struct cvl_group group = cvl_group_of(ctx, desc, variant);
+    static const double fast = 0.85, slow = 0.3, transposed = 0.5;   /* of the peak; of the rate of copying bytes */
+    static const struct cvl_variant none;
+    const struct cvl_group group = cvl_group_of(ctx, desc, variant), chosen = cvl_group_of(ctx, desc, &none);
+    const double rate = cvl_group_brings(&chosen) && !cvl_group_brings(&group) ? slow : fast;
     const double x = (double)cvl_conv_bytes(desc, CVL_X), y = (double)cvl_conv_bytes(desc, CVL_Y);
     const double copy = x + y < (1 << 20) ? ctx->rates.copy_l2 : ctx->rates.copy_l3;
     const double used = (double)desc->groups * group.out_channels / (group.units * group.panels * group.kern->lanes);
