@@ -2,6 +2,7 @@
 """conv-cache from outside: test_cache_cli.py CONV_CACHE. Lines are made here from docs/cache-format.md alone."""
 import itertools
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -104,9 +105,17 @@ def shows():
     refused('show', '--cache', 'show.cvl', 'fwd:nonsense', says='nonsense')
 
 
+def revision_of(algorithm):
+    """Of this build, as it says of a record of none."""
+    write('revision.cvl', SCHEMA, env(), rec(algorithm, 1, rev=0))
+    said = run(0, 'explain', '--cache', 'revision.cvl', PROBLEM)
+    return int(re.search(r'this build has revision (\d+)', said).group(1))
+
+
 def answers_limits_from_the_file():
+    igemm = revision_of('igemm')
     race = ' race=7 rlo=%g rhi=%g est=1.5'
-    write('front.cvl', SCHEMA, env(), rec('igemm', 1, err='1e-06', ws=1000, more=race % (1, 1)),
+    write('front.cvl', SCHEMA, env(), rec('igemm', 1, rev=igemm, err='1e-06', ws=1000, more=race % (1, 1)),
           rec('im2col', 2, err='1e-06', ws=1000, more=race % (1.9, 2.1)), rec('im2col:rows=7', 3, err='1e-06', ws=10),
           rec('im2col:rows=9', 3.5, err='2e-06', ws=10), rec('direct', 4, err='1e-07', ws=0),
           seal('rec %s hot %s im2col:rows=1 rev=1 n=0 when=1 outcome=skipped est=9' % (ENV, PROBLEM)))

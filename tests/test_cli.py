@@ -127,14 +127,14 @@ class Cli(unittest.TestCase):
         self.assertGreater(float(bound), 10)   # an estimate alone promises little
 
     def test_a_small_budget_goes_where_most_is_to_be_gained(self):
-        layers = [f"small{i},1,8,{5 + i},9,8,3,3,1,1,1,1,1,1,1,1\n" for i in range(24)]
-        layers.insert(20, "large,1,64,28,28,64,3,3,1,1,1,1,1,1,1,50\n")
+        layers = [f"small{i},1,8,{5 + i},9,8,3,3,1,1,1,1,1,1,1,1\n" for i in range(120)]
+        layers.insert(100, "large,1,64,28,28,64,3,3,1,1,1,1,1,1,1,50\n")
         grid = self.write("g.csv", GRID_HEADER + "".join(layers))
         rows = self.rows("--grid", grid, "--budget", "0.4")
         chosen = {row["name"]: row["source"] for row in rows if row["chosen"] == "1"}
-        self.assertEqual((len(chosen), chosen["large"]), (25, "measured"))
+        self.assertEqual((len(chosen), chosen["large"]), (121, "measured"))
         self.assertIn("estimate", chosen.values())   # the budget was not enough for all
-        self.assertIn("25", re.search(self.REGRET, self.good("--grid", grid, "--budget", "0").stdout).group(2))
+        self.assertIn("121", re.search(self.REGRET, self.good("--grid", grid, "--budget", "0").stdout).group(2))
 
     def test_constants_are_kept_and_correct_estimates(self):
         self.good("--machine")
