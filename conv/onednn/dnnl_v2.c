@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+const bool cvl_dnnl_keeps_order = true;
+
 struct cvl_dnnl_md { dnnl_memory_desc_t md; };
 
 static const dnnl_memory_desc_t *md_of(const struct cvl_dnnl_md *md)

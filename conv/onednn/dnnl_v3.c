@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+const bool cvl_dnnl_keeps_order = false;   /* 3.14: jit:avx512_core of the first layer does not */
+
 static struct cvl_dnnl_md *wrap(dnnl_status_t status, dnnl_memory_desc_t md)
 {
     return status == dnnl_success ? (struct cvl_dnnl_md *)md : NULL;

@@ -177,7 +177,7 @@ static bool is_new(const struct cvl_onednn_choices *choices, dnnl_primitive_desc
 static bool is_deterministic(const cvl_conv_desc *desc, const char *name)
 {
     return cvl_conv_is_integer(desc)
-        || (desc->pass != CVL_BWD_FILTER && !desc->epi.residual && strncmp(name, "jit", 3) == 0);
+        || (cvl_dnnl_keeps_order && desc->pass != CVL_BWD_FILTER && !desc->epi.residual && strncmp(name, "jit", 3) == 0);
 }
 
 /* Implementations with equal formats are numbered by their names: what is in the primitive cache can change the order
