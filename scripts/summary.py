@@ -1,23 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""summary.py [--layers] [--peer NAME] CSV...: what tables of `conv-bench --csv` say of whole networks.
+"""summary.py [--layers] [--peer NAME] [--only REGEX] [--fastest OUT.csv] CSV...: what tables of `conv-bench --csv` say of whole networks.
 
 For each file, pass, layout and number of threads, and each algorithm at its fastest candidate per layer: how many layers it
 took, the geometric means of GFLOP/s and of the share of the peak, the sum of its times (each layer as often as the network
 has it; only where it took them all), and the layer where the peer is furthest ahead. --layers shows every layer as well:
-percent of the peak by algorithm, and who is fastest. `ours` is the fastest of all algorithms but the peer and the oracle."""
+percent of the peak by algorithm, and who is fastest. `ours` is the fastest of all algorithms but the peer and the oracle. --only takes the layers whose name begins with the expression.
+--fastest writes the rows behind all that, each algorithm's fastest candidate of every layer, as they were read."""
 import argparse
 import csv
 import math
+import re
 from collections import OrderedDict
 
 
-def read(path):
+def read(path, only):
     """{(pass, layout, threads): {layer: {algorithm: row of its fastest candidate}}}"""
     groups = OrderedDict()
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["status"] not in ("ok", "eliminated") or not row["median_ms"]:
+            if row["status"] not in ("ok", "eliminated") or not row["median_ms"] \
+                    or not re.match(only, row["name"]):
                 continue
             layers = groups.setdefault((row["pass"], row["layout"], row["threads"]), OrderedDict())
             best = layers.setdefault((row["name"], row["problem"]), {})
@@ -58,7 +61,7 @@ def summarize(layers, algorithm, peer):
     return f"  {algorithm:<10} {len(rows):>6} {gflops:>8.1f} {percent:>7.1f} {complete}  {worst}"
 
 
-def show_layers(layers, algorithms, peer):
+def show_layers(layers, algorithms):
     print("  " + "layer".ljust(22) + "".join(a[:9].rjust(10) for a in algorithms) + "  fastest")
     for (name, _), best in layers.items():
         cells = [f"{float(best[a]['percent_peak']):10.1f}" if a in best else " " * 10 for a in algorithms]
@@ -66,14 +69,25 @@ def show_layers(layers, algorithms, peer):
         print("  " + name.ljust(22) + "".join(cells) + f"  {fastest['candidate']} {time_of(fastest):.4g} ms")
 
 
+def write_fastest(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", action="store_true")
     parser.add_argument("--peer", default="onednn")
+    parser.add_argument("--only", default="", metavar="REGEX")
+    parser.add_argument("--fastest", metavar="OUT.csv")
     parser.add_argument("csv", nargs="+")
     options = parser.parse_args()
+    fastest = []
     for path in options.csv:
-        for key, layers in read(path).items():
+        for key, layers in read(path, options.only).items():
+            fastest += [row for best in layers.values() for row in best.values()]
             add_ours(layers, options.peer)
             algorithms = sorted({a for best in layers.values() for a in best} - {"ours"}) + ["ours"]
             print(f"{path}: {key[0]} {key[1]}, {key[2]} thread{'s' if key[2] != '1' else ''}, {len(layers)} layers")
@@ -81,7 +95,9 @@ def main():
             for algorithm in algorithms:
                 print(summarize(layers, algorithm, options.peer))
             if options.layers:
-                show_layers(layers, algorithms, options.peer)
+                show_layers(layers, algorithms)
+    if options.fastest and fastest:
+        write_fastest(options.fastest, fastest)
 
 
 main()
