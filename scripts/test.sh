@@ -66,7 +66,7 @@ step_arm() {
         echo "SKIPPED arm: $reason"
         return
     fi
-    suite_targets="tests/test_oracle tests/test_gemm tests/test_vec tests/test_plan tests/test_plan_args tests/test_alloc"
+    suite_targets="tests/test_oracle tests/test_gemm tests/test_vec tests/test_plan tests/test_plan_args tests/test_workspace tests/test_alloc"
     suite_arguments="--suite levels" CVL_TEST_PROBLEMS=40 suite arm --cross-file "$root/scripts/aarch64.ini" -Donednn=disabled
     suite_targets=
 }
