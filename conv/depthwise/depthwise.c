@@ -28,25 +28,18 @@
 #include <math.h>
 #include <stdio.h>
 
-#define DECLARE(level) \
-    extern const struct cvl_dw_kern cvl_dw_kern_##level;
-CVL_ISA_LIST(DECLARE)
-#define ENTRY(level) &cvl_dw_kern_##level,
-static const struct cvl_dw_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
-
 /* ---- what is along the lanes ---- */
 
 static void choose_panels(struct cvl_dw *dw)
 {
-    const int lanes = dw->kern->lanes, in = dw->in_channels, out = dw->out_channels, groups = dw->desc->groups;
+    const int lanes = dw->lanes, in = dw->in_channels, out = dw->out_channels, groups = dw->desc->groups;
     const int most = cvl_max(in, out);
+    dw->looks_up = most > 1;
     if (most > lanes / 2) {
-        dw->mode = CVL_DW_ONE;
         dw->panel_groups = 1;
         dw->panels = groups * cvl_divide_up(out, lanes);
         return;
     }
-    dw->mode = most == 1 ? CVL_DW_CHANNELS : CVL_DW_SHARED;
     dw->panel_groups = lanes / most;
     dw->panels = cvl_divide_up(groups, dw->panel_groups);
     for (int lane = 0; lane < dw->panel_groups * out; lane++)
@@ -58,8 +51,7 @@ struct cvl_dw cvl_dw_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const str
     const bool backward = desc->pass == CVL_BWD_DATA;
     const int c = desc->c / desc->groups, k = desc->k / desc->groups;
     struct cvl_dw dw = {
-        .ctx = ctx, .desc = desc, .kern = kerns[ctx->isa], .variant = *variant,
-        .channels_last = desc->x_layout == CVL_NHWC,
+        .ctx = ctx, .desc = desc, .lanes = cvl_dw_lanes(ctx), .variant = *variant,
         .out_channels = backward ? c : k, .in_channels = backward ? k : c,
         .out = cvl_conv_strides(desc, backward ? CVL_X : CVL_Y), .in = cvl_conv_strides(desc, backward ? CVL_Y : CVL_X),
         .w = cvl_conv_strides(desc, CVL_W),
@@ -73,21 +65,13 @@ struct cvl_dw cvl_dw_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const str
 
 struct cvl_dw_panel cvl_dw_panel_of(const struct cvl_dw *dw, int panel)
 {
-    const int lanes = dw->kern->lanes;
-    if (dw->mode == CVL_DW_ONE) {
+    const int lanes = dw->lanes;
+    if (dw->panel_groups == 1) {
         const int each = cvl_divide_up(dw->out_channels, lanes), first = panel % each * lanes, group = panel / each;
         return (struct cvl_dw_panel){ group * dw->out_channels + first, cvl_min(lanes, dw->out_channels - first), group, 1 };
     }
     const int group = panel * dw->panel_groups, groups = cvl_min(dw->panel_groups, dw->desc->groups - group);
     return (struct cvl_dw_panel){ group * dw->out_channels, groups * dw->out_channels, group, groups };
-}
-
-struct cvl_dw_window cvl_dw_window_of(const struct cvl_dw *dw, const struct cvl_dw_panel *panel)
-{
-    return (struct cvl_dw_window){
-        .mode = dw->mode, .x_channel = dw->in.at[1], .channels = dw->in_channels, .lanes = panel->lanes,
-        .x_lanes = panel->groups * dw->in_channels, .lookup = dw->lookup,
-    };
 }
 
 /* ---- the contract ---- */
@@ -99,79 +83,18 @@ double cvl_dw_tolerance(const cvl_conv_desc *desc, const struct cvl_variant *var
     return 0x1p-24 * (2 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k);
 }
 
-double cvl_dw_estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
-{
-    static const double rate = 0.8;   /* of the peak, with full lanes in the first-level cache */
-    const struct cvl_dw dw = cvl_dw_of(ctx, desc, variant);
-    const double bytes = cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_Y);
-    const double memory = bytes / 2 / (bytes < (1 << 20) ? ctx->rates.copy_l2 : ctx->rates.copy_l3);
-    const int columns = cvl_conv_q(desc), lanes = dw.kern->lanes;
-    const double filled = dw.channels_last ? (double)desc->groups * dw.out_channels / (dw.panels * lanes)
-                                           : (double)columns / (cvl_divide_up(columns, lanes) * lanes);
-    return fmax(memory, cvl_conv_flops(desc) / (ctx->rates.f32_flops * rate * filled)) + 1e-6;
-}
-
-int cvl_dw_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max)
-{
-    variants[0] = (struct cvl_variant){ .knob = { 0 } };
-    return 1;
-}
-
-cvl_status cvl_dw_init(cvl_plan *plan)
-{
-    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
-    for (int i = 0; plan->algo->knobs[i]; i++)
-        if (plan->variant.knob[i] < 0 || plan->variant.knob[i] > 1 << 20)
-            return cvl_fail(CVL_ENOTFOUND, "%s is %d, expected 0 to %d", plan->algo->knobs[i], plan->variant.knob[i],
-                            1 << 20);
-    if (plan->desc.pass == CVL_BWD_FILTER) {
-        plan->workspace_bytes = cvl_dw_filter_workspace(&dw);
-    } else if (dw.channels_last && plan->desc.const_filter) {
-        plan->packed_bytes = cvl_dw_packed_floats(&dw) * sizeof(float);
-        plan->packed_required = true;
-        snprintf(plan->packed_format, sizeof plan->packed_format, "panels");
-    } else if (dw.channels_last) {
-        plan->workspace_bytes = cvl_dw_packed_floats(&dw) * sizeof(float);
-    }
-    return CVL_OK;
-}
-
-cvl_status cvl_dw_pack_plan(const cvl_plan *plan, const cvl_conv_args *args, void *packed)
-{
-    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
-    cvl_dw_pack(&dw, args->w, packed);
-    return CVL_OK;
-}
-
-cvl_status cvl_dw_run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
-{
-    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
-    return plan->desc.pass == CVL_BWD_FILTER ? cvl_dw_filter(&dw, args, workspace) : cvl_dw_data(&dw, args, workspace);
-}
-
-const char *cvl_dw_reject(const cvl_conv_desc *desc)
+static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
 {
     if (!cvl_conv_is_f32(desc))
         return cvl_reason("x, w and y must be f32, the problem has %s, %s and %s", cvl_dtype_name(desc->x_type),
                           cvl_dtype_name(desc->w_type), cvl_dtype_name(desc->y_type));
-    if (desc->x_layout != desc->y_layout)
-        return cvl_reason("x and y must have the same layout");
     if (desc->groups == 1)
         return cvl_reason("groups is 1, expected 2 or more");
+    if (desc->c != desc->groups)
+        return cvl_reason("a group has %d channels, a depthwise one has 1: see grouped", desc->c / desc->groups);
+    if (desc->x_layout != desc->y_layout && (desc->k != desc->c || desc->pass == CVL_BWD_FILTER))
+        return cvl_reason("x and y must have the same layout in bwd_filter and with more than one filter a channel");
     return NULL;
-}
-
-static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
-{
-    const bool mixed = desc->x_layout != desc->y_layout;
-    cvl_conv_desc same = *desc;
-    same.y_layout = desc->x_layout;
-    const char *reason = cvl_dw_reject(&same);
-    if (!reason && desc->c != desc->groups)
-        reason = cvl_reason("a group has %d channels, a depthwise one has 1: see grouped", desc->c / desc->groups);
-    if (!reason && mixed && (desc->k != desc->c || desc->pass == CVL_BWD_FILTER))
-        reason = cvl_reason("x and y must have the same layout in bwd_filter and with more than one filter a channel");
-    return reason;
 }
 
 enum { STREAMED_BYTES = 4 << 20 };
@@ -193,27 +116,53 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
     return count;
 }
 
+static double filter_seconds(const struct cvl_dw *dw)
+{
+    static const double rate = 0.8;   /* of the peak, with full lanes in the first-level cache */
+    const cvl_conv_desc *desc = dw->desc;
+    const struct cvl_rates *rates = &dw->ctx->rates;
+    const double bytes = cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_Y);
+    const double memory = bytes / 2 / (bytes < (1 << 20) ? rates->copy_l2 : rates->copy_l3);
+    const int columns = cvl_conv_q(desc);
+    const double filled = desc->x_layout == CVL_NHWC
+                              ? (double)desc->groups * dw->out_channels / (dw->panels * dw->lanes)
+                              : (double)columns / (cvl_divide_up(columns, dw->lanes) * dw->lanes);
+    return fmax(memory, cvl_conv_flops(desc) / (rates->f32_flops * rate * filled)) + 1e-6;
+}
+
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const struct cvl_dw dw = cvl_dw_of(ctx, desc, variant);
-    return desc->pass == CVL_BWD_FILTER ? cvl_dw_estimate(ctx, desc, variant) : cvl_dw_sum_seconds(&dw);
+    return desc->pass == CVL_BWD_FILTER ? filter_seconds(&dw) : cvl_dw_sum_seconds(&dw);
 }
 
 static cvl_status init(cvl_plan *plan)
 {
     const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
-    if (plan->variant.knob[CVL_DW_TURN] > 2)
-        return cvl_fail(CVL_ENOTFOUND, "turn is %d, expected 0 to 2", plan->variant.knob[CVL_DW_TURN]);
-    if (plan->desc.pass == CVL_BWD_FILTER)
-        return cvl_dw_init(plan);
+    const int *knob = plan->variant.knob;
+    if (knob[CVL_DW_TURN] > 2)
+        return cvl_fail(CVL_ENOTFOUND, "turn is %d, expected 0 to 2", knob[CVL_DW_TURN]);
+    for (int i = 0; plan->algo->knobs[i]; i++)
+        if (knob[i] < 0 || knob[i] > 1 << 20)
+            return cvl_fail(CVL_ENOTFOUND, "%s is %d, expected 0 to %d", plan->algo->knobs[i], knob[i], 1 << 20);
+    if (plan->desc.pass == CVL_BWD_FILTER) {
+        plan->workspace_bytes = cvl_dw_filter_workspace(&dw);
+        return CVL_OK;
+    }
     const size_t packed_bytes = cvl_dw_packed_floats(&dw) * sizeof(float);
-    const cvl_status status = cvl_dw_init(plan);
     plan->packed_bytes = plan->desc.const_filter ? packed_bytes : 0;
     plan->packed_required = plan->desc.const_filter;
     snprintf(plan->packed_format, sizeof plan->packed_format, "panels");
     plan->workspace_bytes = (plan->desc.const_filter ? 0 : packed_bytes)
                           + cvl_dw_plan_of(&dw).scratch_floats * sizeof(float) * (size_t)plan->ctx->threads;
-    return status;
+    return CVL_OK;
+}
+
+static cvl_status pack(const cvl_plan *plan, const cvl_conv_args *args, void *packed)
+{
+    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
+    cvl_dw_pack(&dw, args->w, packed);
+    return CVL_OK;
 }
 
 static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
@@ -225,5 +174,5 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 const struct cvl_algo cvl_algo_depthwise = {
     .name = "depthwise", .revision = 2, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
     .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init,
-    .pack = cvl_dw_pack_plan, .run = run,
+    .pack = pack, .run = run,
 };

@@ -11,9 +11,11 @@ struct shape { int lane, tile, stride, taps; bool pair; };
 /* The run of rows and the vector of columns that are being summed. */
 struct run { int origin, count, column, lanes; };
 
+struct range { int from, to; };
+
 struct place {
     const float *x, *w;
-    struct lanes range;          /* lanes, or with a stride of two elements, that are inside of the image */
+    struct range range;          /* lanes, or with a stride of two elements, that are inside of the image */
     vf_lanes     lanes;
     vf_elements  elements;
 };
@@ -63,13 +65,13 @@ CVL_INLINE void add_column(const struct cvl_dw_band *b, const struct shape shape
 }
 
 /* Of the lanes, or with a stride of two of the elements of two vectors, those that are inside of the image. */
-CVL_INLINE struct lanes range_of(const struct cvl_dw_band *b, const struct shape shape, int column, int lanes)
+CVL_INLINE struct range range_of(const struct cvl_dw_band *b, const struct shape shape, int column, int lanes)
 {
     const int apart = shape.lane ? 1 : b->columns.stride, left = b->columns.extent - column;
     const int most = shape.lane == 2 ? 2 * lanes - !shape.pair : lanes;
     const int from = column < 0 ? (apart == 1 ? -column : (-column - 1) / apart + 1) : 0;
     const int to = left <= 0 ? 0 : apart == 1 ? left : (left - 1) / apart + 1;
-    return (struct lanes){ from, to < most ? to : most };
+    return (struct range){ from, to < most ? to : most };
 }
 
 /* A block of row taps under the tap of columns at x, which meets lane 0 at `column`, or under it and the next. */

@@ -33,6 +33,8 @@ static int out_extent(const struct cvl_dw *dw, bool rows)
     return rows ? cvl_conv_p(desc) : cvl_conv_q(desc);
 }
 
+int cvl_dw_lanes(const cvl_ctx *ctx) { return strip_kerns[ctx->isa]->lanes; }
+
 struct cvl_dw_rows cvl_dw_rows_of(const struct cvl_dw *dw, int first, int last)
 {
     struct cvl_dw_rows rows = { .in_first = INT_MAX };
@@ -58,9 +60,9 @@ static bool is_band(const struct cvl_dw *dw)
     const struct cvl_axis columns = cvl_axis_of(desc, false, 0);
     if (desc->x_layout != CVL_NCHW || desc->y_layout != CVL_NCHW)
         return false;
-    if (dw->mode != CVL_DW_CHANNELS || dw->variant.knob[CVL_DW_TURN])
-        return dw->mode != CVL_DW_CHANNELS || dw->variant.knob[CVL_DW_TURN] == 1;
-    return desc->r * desc->s <= BAND_TAPS && columns.count > dw->kern->lanes / 2 && columns.out_step == 1;
+    if (dw->looks_up || dw->variant.knob[CVL_DW_TURN])
+        return dw->looks_up || dw->variant.knob[CVL_DW_TURN] == 1;
+    return desc->r * desc->s <= BAND_TAPS && columns.count > dw->lanes / 2 && columns.out_step == 1;
 }
 
 struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
@@ -89,7 +91,7 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
         plan.in_rows = cvl_max(plan.in_rows, rows.in_last - rows.in_first);
         plan.out_rows = cvl_max(plan.out_rows, rows.out_last - rows.out_first);
     }
-    plan.scratch_floats = (size_t)dw->kern->lanes * ((plan.turns_in ? (size_t)plan.in_rows * plan.in_columns : 0)
+    plan.scratch_floats = (size_t)dw->lanes * ((plan.turns_in ? (size_t)plan.in_rows * plan.in_columns : 0)
                                                      + (plan.turns_out ? (size_t)plan.out_rows * plan.out_columns : 0));
     return plan;
 }
@@ -119,7 +121,7 @@ double cvl_dw_sum_seconds(const struct cvl_dw *dw)
     const struct cvl_rates *rates = &dw->ctx->rates;
     const struct cvl_dw_plan plan = cvl_dw_plan_of(dw);
     const struct cvl_axis columns = cvl_axis_of(desc, false, 0);
-    const int lanes = dw->kern->lanes;
+    const int lanes = dw->lanes;
     const double x = (double)cvl_conv_bytes(desc, CVL_X), y = (double)cvl_conv_bytes(desc, CVL_Y), bytes = x + y;
     const double turned = ((plan.turns_in ? 1 : 0) + (plan.turns_out ? 1 : 0)) * bytes / 2 / sizeof(float);
     const double filled = plan.bands ? (double)columns.count / (cvl_divide_up(columns.count, lanes) * lanes)

@@ -13,7 +13,7 @@ struct packing {
 
 static ptrdiff_t panel_floats(const struct cvl_dw *dw)
 {
-    return (ptrdiff_t)dw->desc->r * dw->desc->s * dw->in_channels * dw->kern->lanes;
+    return (ptrdiff_t)dw->desc->r * dw->desc->s * dw->in_channels * dw->lanes;
 }
 
 size_t cvl_dw_packed_floats(const struct cvl_dw *dw)
@@ -26,7 +26,7 @@ static void pack_panel(int number, int slot, void *arg)
     const struct packing *packing = arg;
     const struct cvl_dw *dw = packing->dw;
     const struct cvl_dw_panel panel = cvl_dw_panel_of(dw, number);
-    const int out = dw->out_channels, lanes = dw->kern->lanes;
+    const int out = dw->out_channels, lanes = dw->lanes;
     float *to = packing->packed + number * panel_floats(dw);
     if (panel.lanes < lanes)
         memset(to, 0, sizeof *to * (size_t)panel_floats(dw));

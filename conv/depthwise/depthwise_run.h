@@ -4,12 +4,23 @@
 #ifndef CONV_DEPTHWISE_DEPTHWISE_RUN_H
 #define CONV_DEPTHWISE_DEPTHWISE_RUN_H
 
+#include "base/vec_lanes.h"
 #include "base/vec_masks.h"
 #include "base/vec_math.h"
-#include "conv/depthwise/depthwise_load.h"
 #include "conv/depthwise/depthwise_strip.h"
 
 #include <math.h>
+
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 40")
+#endif
+
+/* What the compiler may not know about: it would keep each bit of a mask in memory, to test it in a loop. */
+#define FORGET(value) __asm__("" : "+r"(value))
+
+#define LIKELY(condition) __builtin_expect((condition) != 0, 1)
 
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define TILE 14                  /* of 32 registers; seven hold weights */
@@ -17,15 +28,35 @@
 #define TILE 7                   /* of 16 */
 #endif
 
-/* As BLOCK_MAX, where two taps of a row go together. */
-enum { PAIR_BLOCK = 5 };
+/* Taps that the inputs are walked past at once; a longer filter is cut into such blocks. With several filters a channel
+ * they are short: code for longer blocks is not made for those. PAIR_BLOCK: where two taps of a row go together. */
+enum { BLOCK_MAX = 7, SHORT_BLOCK = 3, PAIR_BLOCK = 5 };
+
+CVL_INLINE int block_of(int taps, int longest)
+{
+    static const uint8_t first[] = { 0, 1, 2, 3, 2, 5, 3, 7, 5, 7, 7, 5, 7, 7 };
+    if (longest < BLOCK_MAX)
+        return taps == 4 ? 2 : taps < longest ? taps : longest;
+    return taps < (int)sizeof first ? first[taps] : BLOCK_MAX;
+}
 
 CVL_INLINE int pair_block_of(int taps)
 {
     return taps == 4 || taps == 6 ? taps / 2 : taps < PAIR_BLOCK ? taps : PAIR_BLOCK;
 }
 
-#define LIKELY(condition) __builtin_expect((condition) != 0, 1)
+/* Of `reach` inputs, those at points [0, extent): bit j is of point from + j * step. */
+CVL_INLINE uint64_t inside_of(int from, int extent, int step, int reach)
+{
+    int first = 0, last = extent - from;
+    if (from < 0)
+        first = step == 1 ? -from : (int)(((int64_t)step - 1 - from) / step);
+    if (step != 1)
+        last = last > 0 ? (last - 1) / step + 1 : 0;
+    if (last > reach)
+        last = reach;
+    return first >= last ? 0 : (UINT64_C(1) << last) - (UINT64_C(1) << first);
+}
 
 /* Bit j: input j of a run, under a block of taps from `first` on, is inside of the image and met by one of `count`
  * outputs. */

@@ -69,9 +69,6 @@ struct cvl_dw_turn_kern {
     void (*turn_back)(const struct cvl_dw_turn *turn);
 };
 
-/* After the knobs that `grouped` has too: 1 columns along the lanes, 2 channels, by turning planes. */
-enum { CVL_DW_TURN = CVL_DW_PANELS + 1 };
-
 /* How a problem is done (depthwise_cut.c). */
 struct cvl_dw_plan {
     const struct cvl_dw_strip_kern *strip;
@@ -83,6 +80,7 @@ struct cvl_dw_plan {
     int    in_rows, in_columns, out_rows, out_columns;   /* of what is turned at once */
     size_t scratch_floats;                         /* of a slot */
 };
+int                cvl_dw_lanes(const cvl_ctx *ctx);
 struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw);
 double             cvl_dw_sum_seconds(const struct cvl_dw *dw);   /* an estimate */
 

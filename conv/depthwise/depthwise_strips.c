@@ -21,7 +21,7 @@ struct view { float *base; ptrdiff_t row, column; };
 
 static ptrdiff_t panel_floats(const struct cvl_dw *dw)
 {
-    return (ptrdiff_t)dw->desc->r * dw->desc->s * dw->in_channels * dw->kern->lanes;
+    return (ptrdiff_t)dw->desc->r * dw->desc->s * dw->in_channels * dw->lanes;
 }
 
 /* Of what begins at `out`, with this channel. Where a plane is turned back, a residual waits for that. */
@@ -42,7 +42,7 @@ static struct cvl_dw_strip start_strip(const struct job *job, const struct block
                                        const struct cvl_slide *columns, const struct view *in, const struct view *out)
 {
     const struct cvl_dw *dw = job->dw;
-    const ptrdiff_t w_s = (ptrdiff_t)dw->in_channels * dw->kern->lanes, w_r = w_s * dw->desc->s;
+    const ptrdiff_t w_s = (ptrdiff_t)dw->in_channels * dw->lanes, w_r = w_s * dw->desc->s;
     return (struct cvl_dw_strip){
         .rows = { .origin = rows->first + block->first_row * rows->step, .stride = rows->step, .tap = rows->tap,
                   .extent = rows->extent, .taps = rows->taps,
@@ -51,8 +51,8 @@ static struct cvl_dw_strip start_strip(const struct job *job, const struct block
         .columns = { .stride = columns->stride, .tap = 1, .extent = columns->extent, .taps = columns->taps,
                      .x = columns->x_step * in->column, .w = columns->w_step * w_s,
                      .out = columns->out_step * out->column },
-        .channels = dw->in_channels, .w_channel = dw->kern->lanes,
-        .lookup = dw->mode == CVL_DW_CHANNELS ? NULL : dw->lookup,
+        .channels = dw->in_channels, .w_channel = dw->lanes,
+        .lookup = dw->looks_up ? dw->lookup : NULL,
     };
 }
 
@@ -61,7 +61,7 @@ static void sum_strips(const struct job *job, const struct block *block, const s
                        const struct cvl_slide *columns, const struct view *in, const struct view *out)
 {
     const struct cvl_dw *dw = job->dw;
-    const ptrdiff_t w_s = (ptrdiff_t)dw->in_channels * dw->kern->lanes, w_r = w_s * dw->desc->s;
+    const ptrdiff_t w_s = (ptrdiff_t)dw->in_channels * dw->lanes, w_r = w_s * dw->desc->s;
     const float *x = in->base + columns->x * in->column, *w = job->w + rows->w * w_r + columns->w * w_s;
     struct cvl_dw_strip strip = start_strip(job, block, rows, columns, in, out);
     for (int t = 0; t < columns->count; t += strip.columns.count) {
@@ -77,7 +77,7 @@ static void sum_strips(const struct job *job, const struct block *block, const s
             strip.out = out->base + to;
             strip.finish = finish_of(job, panel.first, strip.out);
             strip.lanes = panel.lanes;
-            strip.x_lanes = dw->mode == CVL_DW_CHANNELS ? panel.lanes : (panel.groups - 1) * dw->in_channels + 1;
+            strip.x_lanes = dw->looks_up ? (panel.groups - 1) * dw->in_channels + 1 : panel.lanes;
             job->plan.strip->strip(&strip);
         }
     }
@@ -112,7 +112,7 @@ static void sum_turned(const struct job *job, const struct block *block, const s
 {
     const struct cvl_dw *dw = job->dw;
     const struct cvl_dw_plan *plan = &job->plan;
-    const int lanes = dw->kern->lanes, in_columns = plan->in_columns, out_columns = plan->out_columns;
+    const int lanes = dw->lanes, in_columns = plan->in_columns, out_columns = plan->out_columns;
     const struct cvl_dw_rows rows = cvl_dw_rows_of(dw, block->first_row, block->last_row);
     struct view from = *in, to = *out;
     if (plan->turns_in)
@@ -154,7 +154,7 @@ static void sum_band(const struct job *job, const struct block *block, const str
 {
     const struct cvl_dw *dw = job->dw;
     const struct cvl_dw_panel panel = cvl_dw_panel_of(dw, number);
-    const int channel = panel.first + lane, first = block->first_row, lanes = dw->kern->lanes;
+    const int channel = panel.first + lane, first = block->first_row, lanes = dw->lanes;
     const ptrdiff_t w_s = (ptrdiff_t)dw->in_channels * lanes, w_r = w_s * dw->desc->s;
     const ptrdiff_t at = channel * dw->out.at[1] + (rows->out + first * rows->out_step) * out->row + columns->out;
     job->plan.band->band(&(struct cvl_dw_band){
@@ -180,7 +180,7 @@ static void sum_bands(const struct job *job, const struct block *block, const st
             for (int j = 0; block->first_row < slide.count && j < cvl_axis_classes(dw->desc, false); j++) {
                 const struct cvl_axis columns = cvl_axis_of(dw->desc, false, j);
                 for (int number = block->first_panel; number < block->last_panel; number++) {
-                    const int lanes = cvl_dw_panel_of(dw, number).lanes, each = dw->mode == CVL_DW_CHANNELS ? lanes : 1;
+                    const int lanes = cvl_dw_panel_of(dw, number).lanes, each = dw->looks_up ? 1 : lanes;
                     for (int lane = 0; lane < lanes; lane += each)
                         sum_band(job, block, &slide, &columns, in, out, number, lane, each);
                 }
