@@ -68,14 +68,4 @@ cvl_status cvl_igemm_data(const struct cvl_igemm *igemm, const cvl_conv_args *ar
 size_t     cvl_igemm_filter_workspace(const struct cvl_igemm *igemm);
 cvl_status cvl_igemm_filter(const struct cvl_igemm *igemm, const cvl_conv_args *args, void *workspace);
 
-/* What the files of BWD_FILTER call these by. */
-#define cvl_igemm_axis   cvl_axis
-#define cvl_igemm_min    cvl_min
-#define cvl_igemm_max    cvl_max
-#define cvl_igemm_divide cvl_divide_up
-static inline struct cvl_axis cvl_axis(const cvl_conv_desc *desc, bool rows, int class)
-{
-    return cvl_axis_of(desc, rows, class);
-}
-
 #endif

@@ -34,13 +34,13 @@ static struct share share_of(const struct cvl_igemm_filter_plan *plan, int numbe
 {
     struct share share;
     share.first_row = number % plan->rows.blocks * plan->rows.block;
-    share.rows = cvl_igemm_min(plan->rows.block, plan->rows.channels - share.first_row);
+    share.rows = cvl_min(plan->rows.block, plan->rows.channels - share.first_row);
     number /= plan->rows.blocks;
     share.first_lane = number % plan->lanes.blocks * plan->lanes.block;
-    share.lanes = cvl_igemm_min(plan->lanes.block, plan->lanes.channels - share.first_lane);
+    share.lanes = cvl_min(plan->lanes.block, plan->lanes.channels - share.first_lane);
     number /= plan->lanes.blocks;
     share.first_tap = number % plan->tap_blocks * plan->tap_rows;
-    share.taps = cvl_igemm_min(plan->tap_rows, plan->cut.rows.taps - share.first_tap);
+    share.taps = cvl_min(plan->tap_rows, plan->cut.rows.taps - share.first_tap);
     share.group = number / plan->tap_blocks;
     return share;
 }
@@ -71,7 +71,7 @@ static struct target target_scratch(const struct cvl_igemm_filter_plan *plan, co
     return (struct target){ sums, NULL, pitch, 1, tap * plan->cut.columns.taps, tap };
 }
 
-/* Where the next chunk begins: planes from their tensor's first element on, pixels from where they are in this chunk. */
+/* Where the next chunk begins: planes from their tensor's first element on, pixels from their place in this chunk. */
 struct ahead { ptrdiff_t rows, lanes; };
 
 /* One pass of a chunk by a share. */
@@ -86,7 +86,7 @@ struct step {
 };
 
 /* Positions [*begin, *end) of an axis of a chunk that meet tap j. */
-static void meet(const struct cvl_igemm_axis *axis, int first, int count, int j, int *begin, int *end)
+static void meet(const struct cvl_axis *axis, int first, int count, int j, int *begin, int *end)
 {
     cvl_tap_range(j, axis->tap, axis->step, -(axis->first + first * axis->step), count, axis->extent, begin, end);
 }
@@ -110,10 +110,10 @@ static bool next_planes(const struct step *step, const struct cvl_tile *tile, co
     const int line = step->job->plan.igemm->kern->lanes, run = tile->count[0];
     const int last = tile->count[2] > 1 ? 2 : 1, inner = chunk->images > 1 ? last - 1 : last;
     const int covers = inner == 2 ? tile->count[1] * tile->count[2] : inner == 1 ? tile->count[1] : 1;
-    const int lines = cvl_igemm_divide(chunk->rows * chunk->columns * o->rows.step * o->columns.step, line * covers);
-    if (*number >= lines * cvl_igemm_divide(channels, run))
+    const int lines = cvl_divide_up(chunk->rows * chunk->columns * o->rows.step * o->columns.step, line * covers);
+    if (*number >= lines * cvl_divide_up(channels, run))
         return false;
-    const int first = cvl_igemm_min(*number / lines * run, cvl_igemm_max(0, channels - run));
+    const int first = cvl_min(*number / lines * run, cvl_max(0, channels - run));
     const float *tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y);
     *next = (struct cvl_igemm_next){
         tensor + ahead + first * o->channel + (*number)++ % lines * covers * line,
@@ -122,7 +122,7 @@ static bool next_planes(const struct step *step, const struct cvl_tile *tile, co
     return true;
 }
 
-/* Lanes first, of which each panel sees its own; then rows, in whatever panel there is room. `rows`: the tap's first. */
+/* Lanes first, each panel its own; then rows, in whatever panel there is room. `rows`: the tap's first. */
 static struct cvl_igemm_next next_of(struct step *step, const struct cvl_tile *tile, const float *rows)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
@@ -136,7 +136,7 @@ static struct cvl_igemm_next next_of(struct step *step, const struct cvl_tile *t
     if (plan->rows.channel != 1 && !plan->joined)
         next_planes(step, tile, &plan->rows, step->ahead.rows, step->share.rows, &step->tall, &next);
     else if (!plan->rows.packed)
-        next_pixels(rows + step->ahead.rows, tile->a_step, line, cvl_igemm_divide(step->share.rows, line), &step->tall,
+        next_pixels(rows + step->ahead.rows, tile->a_step, line, cvl_divide_up(step->share.rows, line), &step->tall,
                     &next);
     return next;
 }
@@ -146,7 +146,7 @@ static void multiply_rows(struct step *step, struct cvl_tile tile, int rows)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const struct cvl_gemm_kern *kern = plan->igemm->kern;
-    const int tiles = cvl_igemm_divide(rows, cvl_igemm_min(plan->height, kern->rows_max[tile.vectors]));
+    const int tiles = cvl_divide_up(rows, cvl_min(plan->height, kern->rows_max[tile.vectors]));
     const int low = rows / tiles, higher = rows % tiles;
     const float *first = tile.a;
     for (int i = 0; i < tiles; i++) {
@@ -167,7 +167,7 @@ static void multiply_rows(struct step *step, struct cvl_tile tile, int rows)
 static void split_run(struct cvl_tile *tile)
 {
     enum { RUN = 64 };
-    const int runs = cvl_igemm_divide(tile->count[0], RUN);
+    const int runs = cvl_divide_up(tile->count[0], RUN);
     if (tile->count[2] > 1 || runs <= 1 || tile->count[0] % runs)
         return;
     tile->count[2] = tile->count[1];
@@ -222,7 +222,7 @@ static void multiply_panel(struct step *step, const struct cvl_igemm_reach *a, c
     const struct target *target = &step->target;
     const cvl_epilogue *epi = &plan->igemm->desc->epi;
     const int lanes = plan->igemm->kern->lanes;
-    const int last = cvl_igemm_min(lanes, step->share.lanes - (vector + vectors - 1) * lanes);
+    const int last = cvl_min(lanes, step->share.lanes - (vector + vectors - 1) * lanes);
     struct cvl_tile tile = {
         .vectors = vectors, .last = plan->direct ? last : lanes, .a_row = a->channel, .b_vector = lanes,
         .out = target->out + vector * lanes, .out_row = target->row, .out_lane = 1,
@@ -248,7 +248,7 @@ static void pass_by(struct step *step, float *rows_band, float *lanes_band)
     const struct share *share = &step->share;
     const float *rows = cvl_conv_pointer(step->job->args, plan->rows.is_x ? CVL_X : CVL_Y);
     const float *wide = cvl_conv_pointer(step->job->args, plan->lanes.is_x ? CVL_X : CVL_Y);
-    const int lanes = plan->igemm->kern->lanes, vectors = cvl_igemm_divide(share->lanes, lanes);
+    const int lanes = plan->igemm->kern->lanes, vectors = cvl_divide_up(share->lanes, lanes);
     const int row = share->group * plan->rows.channels + share->first_row;
     const int lane = share->group * plan->lanes.channels + share->first_lane;
     step->tall = step->wide = 0;
@@ -256,11 +256,11 @@ static void pass_by(struct step *step, float *rows_band, float *lanes_band)
     const struct cvl_igemm_reach a = cvl_igemm_bring(plan, &plan->rows, rows, &step->chunk, row, share->rows,
                                                      rows_band);
     for (int vector = 0, take; vector < vectors; vector += take) {
-        for (take = cvl_igemm_min(plan->vectors, vectors - vector); !plan->igemm->kern->rows_max[take];)
+        for (take = cvl_min(plan->vectors, vectors - vector); !plan->igemm->kern->rows_max[take];)
             take--;
         cvl_phase("pack");
         const struct cvl_igemm_reach b = cvl_igemm_bring(plan, &plan->lanes, wide, &step->chunk, lane + vector * lanes,
-            cvl_igemm_min(take * lanes, share->lanes - vector * lanes), lanes_band);
+            cvl_min(take * lanes, share->lanes - vector * lanes), lanes_band);
         cvl_phase("multiply");
         multiply_panel(step, &a, &b, vector, take);
     }
@@ -279,8 +279,8 @@ static void unpack(const struct job *job, const struct share *share, const float
                 const ptrdiff_t at = i * dw.row + j * dw.lane + tap / columns * dw.tap_row
                                    + tap % columns * dw.tap_column;
                 const struct cvl_tile tile = {
-                    .rows = cvl_igemm_min(step, share->rows - i), .vectors = 1,
-                    .last = cvl_igemm_min(step, share->lanes - j), .out = dw.out + at, .out_row = dw.row,
+                    .rows = cvl_min(step, share->rows - i), .vectors = 1,
+                    .last = cvl_min(step, share->lanes - j), .out = dw.out + at, .out_row = dw.row,
                     .out_lane = dw.lane, .act = epi->act, .lo = epi->lo, .hi = epi->hi,
                     .add = dw.residual ? dw.residual + at : NULL,
                 };

@@ -17,12 +17,12 @@ struct cvl_igemm_chunk cvl_igemm_chunk(const struct cvl_igemm_filter_plan *plan,
     const struct cvl_igemm_cut *cut = &plan->cut;
     struct cvl_igemm_chunk chunk;
     chunk.first_column = number % cut->column_blocks * cut->block_columns;
-    chunk.columns = cvl_igemm_min(cut->block_columns, cut->columns.count - chunk.first_column);
+    chunk.columns = cvl_min(cut->block_columns, cut->columns.count - chunk.first_column);
     number /= cut->column_blocks;
     chunk.first_row = number % cut->row_blocks * cut->block_rows;
-    chunk.rows = cvl_igemm_min(cut->block_rows, cut->rows.count - chunk.first_row);
+    chunk.rows = cvl_min(cut->block_rows, cut->rows.count - chunk.first_row);
     chunk.image = number / cut->row_blocks * plan->block_images;
-    chunk.images = cvl_igemm_min(plan->block_images, cut->images - chunk.image);
+    chunk.images = cvl_min(plan->block_images, cut->images - chunk.image);
     return chunk;
 }
 

@@ -21,10 +21,10 @@ enum {
 
 static void set_block(struct cvl_igemm_operand *operand, int unit, int most)
 {
-    const int units = cvl_igemm_divide(operand->channels, unit);
-    const int blocks = cvl_igemm_divide(units, cvl_igemm_max(1, most / unit));
-    operand->block = cvl_igemm_divide(units, blocks) * unit;
-    operand->blocks = cvl_igemm_divide(operand->channels, operand->block);
+    const int units = cvl_divide_up(operand->channels, unit);
+    const int blocks = cvl_divide_up(units, cvl_max(1, most / unit));
+    operand->block = cvl_divide_up(units, blocks) * unit;
+    operand->blocks = cvl_divide_up(operand->channels, operand->block);
 }
 
 /* The shares: enough for TASKS with the parts that are allowed, and no larger than their sums may be. */
@@ -42,7 +42,7 @@ static void cut_shares(struct cvl_igemm_filter_plan *plan)
     for (;;) {
         set_block(&plan->rows, 1, rows);
         set_block(&plan->lanes, lanes, most);
-        plan->tap_blocks = cvl_igemm_divide(plan->cut.rows.taps, plan->tap_rows);
+        plan->tap_blocks = cvl_divide_up(plan->cut.rows.taps, plan->tap_rows);
         plan->shares = g->desc->groups * plan->rows.blocks * plan->lanes.blocks * plan->tap_blocks;
         plan->sums_floats = (ptrdiff_t)plan->tap_rows * columns * plan->rows.block * plan->lanes.block;
         const bool large = scratch && plan->sums_floats > SUMS_FLOATS, few = plan->shares * parts < TASKS;
@@ -51,15 +51,15 @@ static void cut_shares(struct cvl_igemm_filter_plan *plan)
         if (most > 2 * lanes && plan->lanes.block >= plan->rows.block)
             most = plan->lanes.block / 2;
         else if (plan->rows.block > ROWS_LEAST && !plan->joined)
-            rows = cvl_igemm_max(ROWS_LEAST, cvl_igemm_divide(plan->rows.block, 2));
+            rows = cvl_max(ROWS_LEAST, cvl_divide_up(plan->rows.block, 2));
         else if (most > 2 * lanes)
-            most = cvl_igemm_max(2 * lanes, plan->lanes.block / 2);
+            most = cvl_max(2 * lanes, plan->lanes.block / 2);
         else if (large && plan->tap_rows > 1)
-            plan->tap_rows = cvl_igemm_divide(plan->tap_rows, 2);
+            plan->tap_rows = cvl_divide_up(plan->tap_rows, 2);
         else
             break;
     }
-    plan->parts = cvl_igemm_min(parts, cvl_igemm_divide(TASKS, cvl_igemm_max(1, plan->shares)));
+    plan->parts = cvl_min(parts, cvl_divide_up(TASKS, cvl_max(1, plan->shares)));
 }
 
 static void measure(const struct cvl_igemm_filter_plan *plan, struct cvl_igemm_operand *o)
@@ -91,27 +91,25 @@ static void cut_positions(struct cvl_igemm_filter_plan *plan)
     const double all = (double)cut->images * cut->rows.count * cut->columns.count;
     int most = plan->lanes.packed ? TURNED_CHUNK_FLOATS / (plan->rows.block + 2 * plan->lanes.width)
                                   : CHUNK_FLOATS / (plan->rows.block + plan->lanes.block);
-    most = cvl_igemm_max(POSITIONS_LEAST, cvl_igemm_min(most, POSITIONS_MOST));
+    most = cvl_max(POSITIONS_LEAST, cvl_min(most, POSITIONS_MOST));
     if (plan->parts > 1)
         most = (int)fmin(most, fmax(PART_POSITIONS, ceil(all / plan->parts)));
     for (most = knob ? knob : most;; most /= 2) {
-        cut->block_columns = cvl_igemm_divide(cut->columns.count,
-                                              cvl_igemm_divide(cut->columns.count, cvl_igemm_max(1, most)));
-        cut->block_rows = cvl_igemm_divide(cut->rows.count,
-                              cvl_igemm_divide(cut->rows.count, cvl_igemm_max(1, most / cut->block_columns)));
-        const bool whole = cut->block_rows == cut->rows.count && cut->block_columns == cut->columns.count;
-        plan->block_images = whole ? cvl_igemm_max(1, cvl_igemm_min(cut->images, most / cut->block_rows
-                                                                                 / cut->block_columns)) : 1;
+        const int columns = cut->columns.count, rows = cut->rows.count;
+        cut->block_columns = cvl_divide_up(columns, cvl_divide_up(columns, cvl_max(1, most)));
+        cut->block_rows = cvl_divide_up(rows, cvl_divide_up(rows, cvl_max(1, most / cut->block_columns)));
+        const bool whole = cut->block_rows == rows && cut->block_columns == columns;
+        plan->block_images = whole ? cvl_max(1, cvl_min(cut->images, most / cut->block_rows / cut->block_columns)) : 1;
         measure(plan, &plan->rows);
         measure(plan, &plan->lanes);
         if (most <= 1 || plan->rows.floats + plan->lanes.floats <= CHUNK_FLOATS)
             break;
     }
-    cut->row_blocks = cvl_igemm_divide(cut->rows.count, cut->block_rows);
-    cut->column_blocks = cvl_igemm_divide(cut->columns.count, cut->block_columns);
-    plan->image_blocks = cvl_igemm_divide(cut->images, plan->block_images);
-    plan->chunks = cvl_igemm_max(1, plan->image_blocks * cut->row_blocks * cut->column_blocks);
-    plan->parts = cvl_igemm_min(plan->chunks, plan->parts);
+    cut->row_blocks = cvl_divide_up(cut->rows.count, cut->block_rows);
+    cut->column_blocks = cvl_divide_up(cut->columns.count, cut->block_columns);
+    plan->image_blocks = cvl_divide_up(cut->images, plan->block_images);
+    plan->chunks = cvl_max(1, plan->image_blocks * cut->row_blocks * cut->column_blocks);
+    plan->parts = cvl_min(plan->chunks, plan->parts);
 }
 
 /* About how many multiply-adds of a vector a position costs with lanes from one operand and rows from the other: TURN
@@ -121,9 +119,9 @@ static double position_cost(const struct cvl_igemm *g, bool from_x)
     enum { TURN = 6, UNPACK = 8 };
     const struct cvl_strides *of = from_x ? &g->in : &g->out;
     const int lanes = from_x ? g->in_channels : g->out_channels, rows = from_x ? g->out_channels : g->in_channels;
-    const double vectors = cvl_igemm_divide(lanes, g->kern->lanes), sums = vectors * rows * g->taps;
+    const double vectors = cvl_divide_up(lanes, g->kern->lanes), sums = vectors * rows * g->taps;
     const double pixels = fmax(1, (double)g->desc->n * cvl_conv_p(g->desc) * cvl_conv_q(g->desc));
-    const double turned = of->at[1] == 1 ? 0 : vectors * TURN * cvl_igemm_divide(rows, TURNED_ROWS_MOST);
+    const double turned = of->at[1] == 1 ? 0 : vectors * TURN * cvl_divide_up(rows, TURNED_ROWS_MOST);
     return sums + turned + (g->w.at[from_x] == 1 ? 0 : UNPACK * sums / pixels);
 }
 
@@ -148,7 +146,7 @@ struct cvl_igemm_filter_plan cvl_igemm_filter_plan(const struct cvl_igemm *g)
 {
     const cvl_conv_desc *d = g->desc;
     struct cvl_igemm_filter_plan plan = { .igemm = g, .cut = {
-        .rows = cvl_igemm_axis(d, true, 0), .columns = cvl_igemm_axis(d, false, 0), .images = d->n,
+        .rows = cvl_axis_of(d, true, 0), .columns = cvl_axis_of(d, false, 0), .images = d->n,
         .in_image = g->in.at[0], .in_row = g->in.at[2], .in_column = g->in.at[3],
         .out_image = g->out.at[0], .out_row = g->out.at[2], .out_column = g->out.at[3],
     } };
@@ -170,8 +168,8 @@ struct cvl_igemm_filter_plan cvl_igemm_filter_plan(const struct cvl_igemm *g)
     choose_packing(&plan);
     cut_shares(&plan);
     plan.vectors = cvl_tile_shape(g->kern, plan.joined ? plan.rows.block * cut->columns.taps : plan.rows.block,
-                                  cvl_igemm_divide(plan.lanes.block, g->kern->lanes),
-                                  cvl_igemm_max(1, cvl_igemm_min(STEPS, cut->rows.count * cut->columns.count)), NULL);
+                                  cvl_divide_up(plan.lanes.block, g->kern->lanes),
+                                  cvl_max(1, cvl_min(STEPS, cut->rows.count * cut->columns.count)), NULL);
     plan.height = g->kern->rows_max[plan.vectors];
     plan.rows.width = plan.rows.block;
     plan.lanes.width = plan.vectors * g->kern->lanes;

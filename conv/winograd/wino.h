@@ -6,7 +6,7 @@
 #define CONV_WINOGRAD_WINO_H
 
 #include "conv/algo.h"
-#include "conv/desc.h"
+#include "conv/axis.h"
 #include "gemm/tile.h"
 #include "conv/winograd/wino_matrices.h"
 
@@ -172,10 +172,7 @@ extern const struct cvl_wino_pass cvl_wino_data_pass, cvl_wino_filter_pass;
 int cvl_wino_variants(const struct cvl_wino_pass *pass, const cvl_ctx *ctx, const cvl_conv_desc *desc,
                       struct cvl_variant *variants, int max);
 
-static inline int cvl_wino_min(int a, int b) { return a < b ? a : b; }
-static inline int cvl_wino_max(int a, int b) { return a > b ? a : b; }
-static inline int cvl_wino_divide(int a, int b) { return a / b + (a % b != 0); }   /* upwards */
-static inline int cvl_wino_even(int total, int part) { return cvl_wino_divide(total, cvl_wino_divide(total, part)); }
+static inline int cvl_wino_even(int total, int part) { return cvl_divide_up(total, cvl_divide_up(total, part)); }
 static inline ptrdiff_t cvl_wino_round(ptrdiff_t value) { return (value + 15) / 16 * 16; }
 
 /* A stride of an odd number of cache lines: neighbours do not fall on the same sets. */

@@ -85,7 +85,7 @@ static int fewer_tiles(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
     struct cvl_wino wino;
     if (cvl_wino_cut(ctx, desc, variant, &wino) != CVL_OK || wino.block < 12)
         return 0;
-    return cvl_wino_divide(wino.tiles, 2 * wino.blocks);
+    return cvl_divide_up(wino.tiles, 2 * wino.blocks);
 }
 
 const struct cvl_wino_pass cvl_wino_data_pass = { cvl_wino_estimate, fewer_tiles };
@@ -122,7 +122,7 @@ static int rank(const struct race *race, struct choice ranked[TILES_MAX])
 {
     int count = 0;
     for (int low = 1; low <= 7; low++)
-        for (int high = cvl_wino_max(2, low); high <= 7; high++) {
+        for (int high = cvl_max(2, low); high <= 7; high++) {
             const struct choice wide = best_of(race, low == high ? low : 10 * low + high);
             const struct choice tall = best_of(race, low == high ? low : 10 * high + low);
             if ((race->desc->r == 1 || race->desc->s == 1) && low != high)

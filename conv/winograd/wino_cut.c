@@ -42,8 +42,8 @@ static struct cvl_wino_axis make_axis(const cvl_conv_desc *d, bool rows)
     const int image = rows ? d->h : d->w, result = rows ? cvl_conv_p(d) : cvl_conv_q(d);
     const int pad = rows ? d->pad_top : d->pad_left, stride = rows ? d->stride_h : d->stride_w;
     struct cvl_wino_axis axis = { .taps = rows ? d->r : d->s, .stride = stride };
-    axis.phases = cvl_wino_min(stride, axis.taps);
-    axis.r = cvl_wino_divide(axis.taps, stride);
+    axis.phases = cvl_min(stride, axis.taps);
+    axis.r = cvl_divide_up(axis.taps, stride);
     axis.pad = backward ? axis.taps - 1 - pad : pad;
     axis.extent = backward ? result : image;
     axis.out = backward ? image : result;
@@ -60,7 +60,7 @@ static bool set_tile(struct cvl_wino_axis *axis, int m, int set)
     axis->f = (int)(f - cvl_wino_matrices_all);
     axis->m = f->m;
     axis->t = axis->span = f->t;
-    axis->tiles = cvl_wino_divide(axis->out, f->m);
+    axis->tiles = cvl_divide_up(axis->out, f->m);
     return true;
 }
 
@@ -117,8 +117,8 @@ void cvl_wino_set_segment(struct cvl_wino *w, bool by_channel)
 {
     const int columns = (by_channel ? WIDE_FLOATS : NARROW_FLOATS) / w->lanes / w->rows.t;
     const int beyond = w->columns.t - w->columns.m;
-    w->segment = cvl_wino_max(1, (columns - beyond) / w->columns.m);
-    w->segment = cvl_wino_even(w->columns.tiles, cvl_wino_min(w->segment, w->columns.tiles));
+    w->segment = cvl_max(1, (columns - beyond) / w->columns.m);
+    w->segment = cvl_wino_even(w->columns.tiles, cvl_min(w->segment, w->columns.tiles));
     w->strip_floats = cvl_wino_round((ptrdiff_t)w->rows.t * (w->segment * w->columns.m + beyond) * w->lanes);
 }
 
@@ -127,11 +127,11 @@ static void set_group(struct cvl_wino *w)
 {
     const int width = cvl_tile_shape(w->gemm, w->block, w->panels, w->point->count, NULL);
     const ptrdiff_t panel = (ptrdiff_t)w->points * w->block * w->lanes;
-    int group = cvl_wino_max(1, (int)(GROUP_FLOATS / panel) / width) * width;
+    int group = cvl_max(1, (int)(GROUP_FLOATS / panel) / width) * width;
     if (w->staged)
-        group = cvl_wino_min(group, cvl_wino_divide(w->panels, w->panels >= 2 * STAGED_TASKS ? STAGED_TASKS : 4));
-    w->group = cvl_wino_min(w->panels, group);
-    w->groups = cvl_wino_divide(w->panels, w->group);
+        group = cvl_min(group, cvl_divide_up(w->panels, w->panels >= 2 * STAGED_TASKS ? STAGED_TASKS : 4));
+    w->group = cvl_min(w->panels, group);
+    w->groups = cvl_divide_up(w->panels, w->group);
     w->m_tile = tile_pitch((ptrdiff_t)w->group * w->lanes);
     w->m_point = cvl_wino_odd_lines(w->m_tile * w->block);
     w->m_floats = w->m_point * w->points;
@@ -144,7 +144,7 @@ static void set_group(struct cvl_wino *w)
 static void set_block(struct cvl_wino *w, int block)
 {
     w->block = block;
-    w->blocks = cvl_wino_divide(w->tiles, block);
+    w->blocks = cvl_divide_up(w->tiles, block);
     set_group(w);
 }
 
@@ -153,12 +153,12 @@ static void set_block(struct cvl_wino *w, int block)
 static void choose_block(struct cvl_wino *w)
 {
     enum { TRIES = 12 };
-    const int first = cvl_wino_max(1, cvl_wino_divide(w->tiles, BLOCK_MAX));
+    const int first = cvl_max(1, cvl_divide_up(w->tiles, BLOCK_MAX));
     int best = 1;
     double least = INFINITY;
     for (int blocks = first; blocks < first + TRIES && blocks <= w->tiles; blocks++) {
-        set_block(w, cvl_wino_divide(w->tiles, blocks));
-        const double uneven = (double)cvl_wino_divide(w->blocks, 4) * 4 / w->blocks - 1;
+        set_block(w, cvl_divide_up(w->tiles, blocks));
+        const double uneven = (double)cvl_divide_up(w->blocks, 4) * 4 / w->blocks - 1;
         const double cycles = cvl_wino_cycles(w) * (1 + 0.03 * uneven);
         if (cycles < least) {
             least = cycles;
@@ -171,7 +171,7 @@ static void choose_block(struct cvl_wino *w)
 /* "4" is 4x4, "24" is 2x4; an axis of one tap has tiles of one. */
 static cvl_status set_tiles(struct cvl_wino *w, const struct cvl_variant *v)
 {
-    const int least = cvl_wino_max(w->rows.r, w->columns.r) < 7 ? 4 : 2;
+    const int least = cvl_max(w->rows.r, w->columns.r) < 7 ? 4 : 2;
     const int m = v->knob[CVL_WINO_M] ? v->knob[CVL_WINO_M] : least, set = v->knob[CVL_WINO_POINTS];
     if (!set_tile(&w->rows, m < 10 ? m : m / 10, set) || !set_tile(&w->columns, m % 10, set))
         return cvl_fail(CVL_ENOTFOUND, "m is %d, expected a digit, or two for rows and columns, such that there is an "
@@ -205,13 +205,13 @@ cvl_status cvl_wino_cut(const cvl_ctx *ctx, const cvl_conv_desc *desc, const str
     w->transform = w->kern->input;
     w->lanes = w->gemm->lanes;
     order_phases(w);
-    w->vectors = cvl_wino_divide(w->phases * w->in_channels, w->lanes);
-    w->panels = cvl_wino_divide(w->out_channels, w->lanes);
+    w->vectors = cvl_divide_up(w->phases * w->in_channels, w->lanes);
+    w->panels = cvl_divide_up(w->out_channels, w->lanes);
     set_points(w);
     cvl_wino_set_segment(w, w->in.at[3] == 1);
     w->tiles = desc->n * w->rows.tiles * w->columns.tiles;
     if (variant->knob[CVL_WINO_TILES])
-        set_block(w, cvl_wino_max(1, cvl_wino_min(w->tiles, variant->knob[CVL_WINO_TILES])));
+        set_block(w, cvl_max(1, cvl_min(w->tiles, variant->knob[CVL_WINO_TILES])));
     else
         choose_block(w);
     return CVL_OK;
@@ -223,7 +223,7 @@ struct cvl_wino_segment cvl_wino_segment(const struct cvl_wino *w, int tile, int
     const int row = tile / w->columns.tiles;
     segment.image = row / w->rows.tiles;
     segment.row = row % w->rows.tiles;
-    segment.tiles = cvl_wino_min(cvl_wino_min(w->columns.tiles - segment.column, last - tile), w->segment);
+    segment.tiles = cvl_min(cvl_min(w->columns.tiles - segment.column, last - tile), w->segment);
     return segment;
 }
 

@@ -34,8 +34,8 @@ static struct cvl_wino_share share_of(const struct cvl_wino_filter *f, int numbe
     struct cvl_wino_share share = {
         .first_row = number % f->rows.blocks * f->rows.block, .first_lane = number / f->rows.blocks * f->lanes.block,
     };
-    share.rows = cvl_wino_min(f->rows.block, f->rows.channels - share.first_row);
-    share.lanes = cvl_wino_min(f->lanes.block, f->lanes.channels - share.first_lane);
+    share.rows = cvl_min(f->rows.block, f->rows.channels - share.first_row);
+    share.lanes = cvl_min(f->lanes.block, f->lanes.channels - share.first_lane);
     return share;
 }
 
@@ -47,7 +47,7 @@ static void transform(const struct job *job, const struct cvl_wino_side *side, c
 {
     const struct cvl_wino *w = &side->wino;
     const float *data = cvl_conv_pointer(job->args, side->is_x ? CVL_X : CVL_Y);
-    const int first = area->channel / w->lanes, last = cvl_wino_divide(area->channel + area->channels, w->lanes);
+    const int first = area->channel / w->lanes, last = cvl_divide_up(area->channel + area->channels, w->lanes);
     for (int group = first; group < last; group += GROUP_VECTORS)
         for (int tile = area->tile; tile < area->last_tile;) {
             const struct cvl_wino_segment segment = cvl_wino_segment(w, tile, area->last_tile);
@@ -66,7 +66,7 @@ static void transform(const struct job *job, const struct cvl_wino_side *side, c
 static struct cvl_wino_product bring(const struct job *job, const struct cvl_wino_share *share, int chunk, float *slot)
 {
     const struct cvl_wino_filter *f = job->filter;
-    const int first = chunk * f->chunk, last = cvl_wino_min(f->tiles, first + f->chunk);
+    const int first = chunk * f->chunk, last = cvl_min(f->tiles, first + f->chunk);
     if (f->staged)
         return (struct cvl_wino_product){
             .rows = job->rows + first * f->rows.wino.v_tile + share->first_row / f->gemm->lanes * f->rows.panel,
@@ -95,7 +95,7 @@ static void sum_task(int task, int slot, void *arg)
     const struct job *job = arg;
     const struct cvl_wino_filter *f = job->filter;
     const struct cvl_wino_share share = share_of(f, task / f->parts);
-    const int first = task % f->parts * f->part_chunks, last = cvl_wino_min(f->chunks, first + f->part_chunks);
+    const int first = task % f->parts * f->part_chunks, last = cvl_min(f->chunks, first + f->part_chunks);
     float *sums = job->sums + (f->parts > 1 ? task : slot) * f->s_floats;
     for (int chunk = first; chunk < last; chunk++) {
         struct cvl_wino_product product = bring(job, &share, chunk, job->slots + slot * f->slot_floats);
@@ -126,7 +126,7 @@ static void add_task(int task, int slot, void *arg)
 static int stage_tasks(const struct cvl_wino_side *side)
 {
     const struct cvl_wino *w = &side->wino;
-    return cvl_wino_divide(w->vectors, STAGE_VECTORS) * (w->tiles / w->columns.tiles);
+    return cvl_divide_up(w->vectors, STAGE_VECTORS) * (w->tiles / w->columns.tiles);
 }
 
 static void stage_task(int task, int slot, void *arg)
@@ -137,10 +137,10 @@ static void stage_task(int task, int slot, void *arg)
     const struct cvl_wino_side *side = is_rows ? &f->rows : &f->lanes;
     const struct cvl_wino *w = &side->wino;
     const int number = is_rows ? task : task - stage_tasks(&f->rows);
-    const int groups = cvl_wino_divide(w->vectors, STAGE_VECTORS);
+    const int groups = cvl_divide_up(w->vectors, STAGE_VECTORS);
     struct area area = { .channel = number % groups * STAGE_VECTORS * w->lanes,
                          .tile = number / groups * w->columns.tiles };
-    area.channels = cvl_wino_min(STAGE_VECTORS * w->lanes, side->channels - area.channel);
+    area.channels = cvl_min(STAGE_VECTORS * w->lanes, side->channels - area.channel);
     area.last_tile = area.tile + w->columns.tiles;
     float *v = is_rows ? job->rows : job->lanes;
     transform(job, side, &area, v + area.tile * w->v_tile + area.channel / w->lanes * side->panel,

@@ -23,7 +23,7 @@ static bool set_axis(const cvl_conv_desc *d, bool rows, int m, struct cvl_wino_a
         .phases = 1, .taps = taps, .extent = rows ? cvl_conv_p(d) : cvl_conv_q(d),
     };
     y->out = y->extent;
-    y->tiles = cvl_wino_divide(y->out, y->m);
+    y->tiles = cvl_divide_up(y->out, y->m);
     *x = *y;
     x->span = f->t;
     x->pad = rows ? d->pad_top : d->pad_left;
@@ -54,7 +54,7 @@ static void set_side(struct cvl_wino_filter *f, struct cvl_wino_side *side)
     w->lanes = lanes;
     w->in_channels = side->channels;
     w->phases = 1;
-    w->vectors = cvl_wino_divide(side->channels, lanes);
+    w->vectors = cvl_divide_up(side->channels, lanes);
     w->points = f->points;
     w->tiles = f->tiles;
     cvl_wino_set_segment(w, w->in.at[3] == 1);
@@ -78,18 +78,18 @@ int cvl_wino_filter_shares(const struct cvl_wino_filter *f)
 static void set_chunks(struct cvl_wino_filter *f, int tiles)
 {
     const int chunk = tiles ? tiles : f->staged ? STAGED_CHUNK_TILES : CHUNK_TILES;
-    f->chunk = f->tiles ? cvl_wino_even(f->tiles, cvl_wino_min(chunk, f->tiles)) : 1;
-    f->chunks = cvl_wino_divide(f->tiles, f->chunk);
-    f->parts = cvl_wino_max(1, cvl_wino_min(f->chunks, TASKS / cvl_wino_filter_shares(f)));
-    f->part_chunks = cvl_wino_max(1, cvl_wino_divide(f->chunks, f->parts));
-    f->parts = cvl_wino_max(1, cvl_wino_divide(f->chunks, f->part_chunks));
+    f->chunk = f->tiles ? cvl_wino_even(f->tiles, cvl_min(chunk, f->tiles)) : 1;
+    f->chunks = cvl_divide_up(f->tiles, f->chunk);
+    f->parts = cvl_max(1, cvl_min(f->chunks, TASKS / cvl_wino_filter_shares(f)));
+    f->part_chunks = cvl_max(1, cvl_divide_up(f->chunks, f->parts));
+    f->parts = cvl_max(1, cvl_divide_up(f->chunks, f->part_chunks));
 }
 
 static void set_channels(struct cvl_wino_side *side, int block)
 {
     const int lanes = side->wino.lanes;
-    side->block = cvl_wino_divide(cvl_wino_even(side->channels, block), lanes) * lanes;
-    side->blocks = cvl_wino_divide(side->channels, side->block);
+    side->block = cvl_divide_up(cvl_wino_even(side->channels, block), lanes) * lanes;
+    side->blocks = cvl_divide_up(side->channels, side->block);
 }
 
 static void set_blocks(struct cvl_wino_filter *f, int rows, int lanes, int tiles)

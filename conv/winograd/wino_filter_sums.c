@@ -10,7 +10,7 @@ static const float *run_of(const struct cvl_wino_filter *f, const struct cvl_win
                            const struct point *point, int tiles, int run)
 {
     const int lanes = f->gemm->lanes;
-    const int rows = cvl_wino_divide(share->rows, lanes), vectors = cvl_wino_divide(share->lanes, lanes);
+    const int rows = cvl_divide_up(share->rows, lanes), vectors = cvl_divide_up(share->lanes, lanes);
     if (run < rows)
         return point->rows + run * f->rows.panel;
     if (run < rows + vectors)
@@ -32,9 +32,9 @@ static int multiply_rows(const struct cvl_wino_filter *f, const struct cvl_wino_
     const int lanes = f->gemm->lanes;
     const float *a = tile.a;
     for (int channel = 0; channel < share->rows; channel += tile.rows) {
-        const int left = cvl_wino_min(lanes - channel % lanes, share->rows - channel);
+        const int left = cvl_min(lanes - channel % lanes, share->rows - channel);
         const float *fetch = run_of(f, share, next, tile.count[0], run++);
-        tile.rows = cvl_wino_divide(left, cvl_wino_divide(left, f->gemm->rows_max[tile.vectors]));
+        tile.rows = cvl_divide_up(left, cvl_divide_up(left, f->gemm->rows_max[tile.vectors]));
         tile.a = a + channel / lanes * f->rows.panel + channel % lanes;
         tile.b_next = fetch ? fetch - tile.b : 0;
         f->gemm->tile[tile.vectors](&tile);
@@ -47,12 +47,12 @@ static int multiply_rows(const struct cvl_wino_filter *f, const struct cvl_wino_
 void cvl_wino_filter_multiply(const struct cvl_wino_filter *f, const struct cvl_wino_share *share,
                               const struct cvl_wino_product *product)
 {
-    const int lanes = f->gemm->lanes, vectors = cvl_wino_divide(share->lanes, lanes);
+    const int lanes = f->gemm->lanes, vectors = cvl_divide_up(share->lanes, lanes);
     const int width = cvl_tile_shape(f->gemm, lanes, vectors, product->tiles, NULL);
     for (int i = 0; i < f->points; i++) {
         const struct point point = point_of(f, product, i), next = point_of(f, product, (i + 1) % f->points);
         for (int vector = 0, run = 0, take; vector < vectors; vector += take) {
-            take = cvl_wino_min(width, vectors - vector);
+            take = cvl_min(width, vectors - vector);
             while (!f->gemm->rows_max[take])
                 take--;
             struct cvl_tile tile = {
@@ -183,8 +183,8 @@ void cvl_wino_filter_inverse(const struct cvl_wino_filter *f, const struct cvl_w
     for (int i = 0; i < share->rows; i += lanes)
         for (int j = 0; j < share->lanes; j += lanes) {
             b.sums = sums + i * f->s_row + j;
-            b.rows = cvl_wino_min(lanes, share->rows - i);
-            b.lanes = cvl_wino_min(lanes, share->lanes - j);
+            b.rows = cvl_min(lanes, share->rows - i);
+            b.lanes = cvl_min(lanes, share->lanes - j);
             b.at = (share->first_row + i) * b.row + (share->first_lane + j) * b.lane;
             invert_block(&b);
         }

@@ -17,9 +17,9 @@ struct strip {
 /* Positions [*first, *last) of `count` from `origin` on that are inside of the image. */
 static void inside(const struct cvl_wino_axis *axis, int origin, int count, int *first, int *last)
 {
-    *first = origin >= 0 ? 0 : cvl_wino_min(count, cvl_wino_divide(-origin, axis->stride));
-    *last = origin >= axis->extent ? 0 : cvl_wino_min(count, cvl_wino_divide(axis->extent - origin, axis->stride));
-    *last = cvl_wino_max(*first, *last);
+    *first = origin >= 0 ? 0 : cvl_min(count, cvl_divide_up(-origin, axis->stride));
+    *last = origin >= axis->extent ? 0 : cvl_min(count, cvl_divide_up(axis->extent - origin, axis->stride));
+    *last = cvl_max(*first, *last);
 }
 
 static const float *pixel(const struct strip *s, int row, int column, int channel)
@@ -88,10 +88,10 @@ static void copy_strip(const struct strip *s, int vector)
 {
     const struct cvl_wino *w = s->wino;
     const int lanes = w->lanes, all = w->phases * w->in_channels, first = vector * lanes;
-    const int filled = cvl_wino_min(lanes, all - first);
+    const int filled = cvl_min(lanes, all - first);
     for (int lane = 0, count; lane < filled; lane += count) {
         const int phase = (first + lane) / w->in_channels, channel = (first + lane) % w->in_channels;
-        count = cvl_wino_min(filled - lane, w->in_channels - channel);
+        count = cvl_min(filled - lane, w->in_channels - channel);
         copy_phase(s, phase, channel, count, lane);
     }
     if (filled < lanes)

@@ -142,12 +142,12 @@ void cvl_wino_output(const struct cvl_wino *w, const struct cvl_wino_segment *se
     struct result r = { .wino = w, .segment = segment, .output = output, .row = segment->row * w->rows.m,
                         .column = segment->column * w->columns.m, .half = output->strip,
                         .strip = output->strip + (ptrdiff_t)w->rows.m * w->columns.t * w->lanes };
-    r.rows = cvl_wino_min(w->rows.m, w->rows.out - r.row);
-    r.columns = cvl_wino_min(segment->tiles * w->columns.m, w->columns.out - r.column);
+    r.rows = cvl_min(w->rows.m, w->rows.out - r.row);
+    r.columns = cvl_min(segment->tiles * w->columns.m, w->columns.out - r.column);
     r.ahead = cvl_wino_ahead(w, segment, w->rows.m * w->out.at[2], w->columns.m * w->out.at[3]);
     for (r.panel = output->first; r.panel < output->last; r.panel++) {
         r.channel = r.panel * w->lanes;
-        r.filled = cvl_wino_min(w->lanes, w->out_channels - r.channel);
+        r.filled = cvl_min(w->lanes, w->out_channels - r.channel);
         r.at = cvl_offset(&w->out, segment->image, r.channel, r.row, r.column);
         transform_panel(&r);
     }

@@ -50,7 +50,7 @@ static ptrdiff_t in_stride(const struct cvl_wino *w) { return w->w.at[w->desc->p
 static void read_raw(const struct block *b)
 {
     const struct cvl_wino *w = b->job->wino;
-    const int lanes = w->lanes, filled = cvl_wino_min(lanes, w->out_channels - b->panel * lanes);
+    const int lanes = w->lanes, filled = cvl_min(lanes, w->out_channels - b->panel * lanes);
     const int taps_r = w->rows.taps, taps_s = w->columns.taps;
     const ptrdiff_t channel = (ptrdiff_t)grid_rows(w) * grid_columns(w) * lanes;
     const bool rotated = w->desc->pass == CVL_BWD_DATA;
@@ -120,7 +120,7 @@ static void pack_task(int task, int slot, void *arg)
     struct block b = { .job = job, .panel = task / job->chunks, .channel = task % job->chunks * CHUNK, .raw = scratch,
                        .half = scratch + raw_floats(w) };
     b.whole = b.half + (ptrdiff_t)w->rows.t * w->columns.r * w->lanes;
-    b.channels = cvl_wino_min(CHUNK, w->in_channels - b.channel);
+    b.channels = cvl_min(CHUNK, w->in_channels - b.channel);
     read_raw(&b);
     for (int phase = 0; phase < w->phases; phase++)
         for (int c = 0; c < b.channels; c++) {
@@ -133,6 +133,6 @@ static void pack_task(int task, int slot, void *arg)
 
 void cvl_wino_pack(const struct cvl_wino *w, const float *raw, float *packed, float *scratch)
 {
-    struct job job = { w, raw, packed, scratch, cvl_wino_divide(w->in_channels, CHUNK) };
+    struct job job = { w, raw, packed, scratch, cvl_divide_up(w->in_channels, CHUNK) };
     cvl_parallel_for(w->ctx, w->panels * job.chunks, pack_task, &job);
 }

@@ -45,7 +45,7 @@ static void transform_tiles(const struct job *job, float *v, float *strip, int f
 static void multiply_panels(const struct job *job, struct cvl_tile tile, int tiles, const float *next)
 {
     const struct cvl_wino *w = job->wino;
-    const int calls = cvl_wino_divide(tiles, w->gemm->rows_max[tile.vectors]);
+    const int calls = cvl_divide_up(tiles, w->gemm->rows_max[tile.vectors]);
     for (int i = 0; i < calls; i++) {
         tile.rows = tiles / calls + (i < tiles % calls);
         tile.b_next = i < tile.vectors ? next - tile.b + i * tile.b_vector : 0;
@@ -57,8 +57,8 @@ static void multiply_panels(const struct job *job, struct cvl_tile tile, int til
 }
 
 /* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: reductions in parts of 256
- * steps, 3 to 8 % slower at 512 channels; fetching the next block's image between the calls, which slowed the products
- * by what it saved the transforms (64 channels of 224x224). */
+ * steps, 1 to 15 % slower at 512 channels in noisy runs; fetching the next block's image between the calls, which
+ * slowed the products by what it saved the transforms (64 channels of 224x224). */
 static void multiply(const struct job *job, const float *v, float *m, int tiles, int first, int last)
 {
     const struct cvl_wino *w = job->wino;
@@ -66,7 +66,7 @@ static void multiply(const struct job *job, const float *v, float *m, int tiles,
     for (int i = 0; i < w->points; i++) {
         const struct cvl_wino_point *point = &w->point[i], *after = &w->point[i + 1 < w->points ? i + 1 : 0];
         for (int panel = first, take; panel < last; panel += take) {
-            take = cvl_wino_min(width, last - panel);
+            take = cvl_min(width, last - panel);
             while (!w->gemm->rows_max[take])
                 take--;
             const struct cvl_tile tile = {
@@ -107,11 +107,11 @@ static void blocked_task(int task, int slot, void *arg)
     const struct cvl_wino *w = job->wino;
     float *v = job->scratch + slot * slot_floats(w), *m = v + w->v_floats, *strip = m + w->m_floats;
     struct area area = { .first_tile = task * w->block };
-    area.last_tile = cvl_wino_min(w->tiles, area.first_tile + w->block);
+    area.last_tile = cvl_min(w->tiles, area.first_tile + w->block);
     cvl_phase("input");
     transform_tiles(job, v, strip, area.first_tile, area.last_tile);
     for (; area.first_panel < w->panels; area.first_panel = area.last_panel) {
-        area.last_panel = cvl_wino_min(w->panels, area.first_panel + w->group);
+        area.last_panel = cvl_min(w->panels, area.first_panel + w->group);
         produce(job, &area, v, m, strip);
     }
 }
@@ -128,7 +128,7 @@ static void input_task(int task, int slot, void *arg)
         const struct cvl_wino_input input = {
             .image = job->in + segment.image * w->in.at[0], .v = job->v + tile * w->v_tile + first * w->lanes,
             .strip = job->scratch + slot * slot_floats(w) + w->m_floats, .first = first,
-            .last = cvl_wino_min(w->vectors, first + STAGE_VECTORS),
+            .last = cvl_min(w->vectors, first + STAGE_VECTORS),
         };
         cvl_wino_input(w, &segment, &input);
         tile += segment.tiles;
@@ -141,9 +141,9 @@ static void group_task(int task, int slot, void *arg)
     const struct cvl_wino *w = job->wino;
     float *m = job->scratch + slot * slot_floats(w), *strip = m + w->m_floats;
     struct area area = { .first_panel = task * w->group };
-    area.last_panel = cvl_wino_min(w->panels, area.first_panel + w->group);
+    area.last_panel = cvl_min(w->panels, area.first_panel + w->group);
     for (; area.first_tile < w->tiles; area.first_tile = area.last_tile) {
-        area.last_tile = cvl_wino_min(w->tiles, area.first_tile + w->block);
+        area.last_tile = cvl_min(w->tiles, area.first_tile + w->block);
         produce(job, &area, job->v + area.first_tile * w->v_tile, m, strip);
     }
 }
@@ -168,7 +168,7 @@ cvl_status cvl_wino_run(const struct cvl_wino *w, const cvl_conv_args *args, voi
     struct job job = { .wino = w, .in = backward ? args->y : args->x, .written = backward ? args->x : args->y,
                        .packed = args->packed, .bias = args->bias, .residual = args->residual, .v = room,
                        .scratch = room + (w->staged ? w->v_floats : 0),
-                       .stages = cvl_wino_divide(w->vectors, STAGE_VECTORS) };
+                       .stages = cvl_divide_up(w->vectors, STAGE_VECTORS) };
     if (w->tiles == 0)
         return CVL_OK;
     if (!args->packed) {
