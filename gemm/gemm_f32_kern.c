@@ -8,6 +8,7 @@
  * of the loops that the compiler kept in vector or mask registers cost 50 more. */
 #include "base/vec_half.h"
 #include "gemm/tile_kern.h"
+#include "gemm/tile_reach.h"
 
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define SUMS 21
@@ -16,33 +17,6 @@
 #define SUMS 12
 #define REGISTERS 16
 #endif
-
-/* Seven rows, or vectors, are reached from one pointer: an address may scale a register by 2 and 4, so three multiples
- * of the stride are enough. The compiler is made to forget in every step what these are: it would rather hold a pointer
- * to each, and keep those that find no register where fetching them waits for the sums. */
-enum { REACH = 7 };
-
-struct strides { ptrdiff_t by_1, by_3, by_5; };      /* in bytes */
-
-CVL_INLINE struct strides strides_of(ptrdiff_t elements)
-{
-    const ptrdiff_t bytes = elements * (ptrdiff_t)sizeof(float);
-    return (struct strides){ bytes, 3 * bytes, 5 * bytes };
-}
-
-CVL_INLINE void forget(struct strides *strides, const int count)
-{
-    strides->by_1 = count > 1 ? cvl_opaque(strides->by_1) : 0;
-    strides->by_3 = count > 3 ? cvl_opaque(strides->by_3) : 0;
-    strides->by_5 = count > 5 ? cvl_opaque(strides->by_5) : 0;
-}
-
-CVL_INLINE const float *reach(const float *first, struct strides stride, const int i)
-{
-    const ptrdiff_t by[REACH] = { 0, stride.by_1, 2 * stride.by_1, stride.by_3, 4 * stride.by_1, stride.by_5,
-                                  2 * stride.by_3 };
-    return (const float *)((const char *)first + by[i]);
-}
 
 /* The shape of a kernel, known when it is compiled. Of the vectors, the last ones may be summed as halves: an odd
  * number of them if nothing is to be summed in the upper half of the last vector. */
@@ -58,28 +32,28 @@ CVL_INLINE void multiply_run(const struct cvl_tile *t, const float *a, const flo
                              const struct shape shape, struct sums *sums)
 {
     const int rows = shape.rows, vectors = shape.vectors, whole = whole_of(shape);
-    struct strides a_row = strides_of(t->a_row), b_vector = strides_of(t->b_vector);
-    struct strides next_vector = strides_of(t->b_next_vector);
+    struct cvl_tile_strides a_row = cvl_tile_strides(t->a_row), b_vector = cvl_tile_strides(t->b_vector);
+    struct cvl_tile_strides next_vector = cvl_tile_strides(t->b_next_vector);
     const ptrdiff_t a_step = cvl_opaque(t->a_step[0] * (ptrdiff_t)sizeof *a), b_step = t->b_step[0];
-    const float *a_far = a + REACH * t->a_row, *b_far = b + b_next;
+    const float *a_far = a + CVL_TILE_REACH * t->a_row, *b_far = b + b_next;
     for (int p = t->count[0]; p > 0; p--) {
         vf lanes[CVL_TILE_VECTORS];
         vh halves[CVL_TILE_VECTORS];
-        forget(&a_row, rows);
-        forget(&b_vector, vectors);
-        forget(&next_vector, vectors);
+        cvl_tile_forget(&a_row, rows);
+        cvl_tile_forget(&b_vector, vectors);
+        cvl_tile_forget(&next_vector, vectors);
         UNROLL
         for (int j = 0; j < whole; j++)
-            lanes[j] = vf_keep(vf_load(reach(b, b_vector, j)));
+            lanes[j] = vf_keep(vf_load(cvl_tile_reach(b, b_vector, j)));
         UNROLL
         for (int j = 0; j < shape.halves; j++)
-            halves[j] = vh_keep(vh_load(reach(b, b_vector, whole + j / 2) + j % 2 * (VF_LANES / 2)));
+            halves[j] = vh_keep(vh_load(cvl_tile_reach(b, b_vector, whole + j / 2) + j % 2 * (VF_LANES / 2)));
         UNROLL
         for (int j = 0; j < vectors; j++)
-            __builtin_prefetch(reach(b_far, next_vector, j), 0, 2);
+            __builtin_prefetch(cvl_tile_reach(b_far, next_vector, j), 0, 2);
         UNROLL
         for (int i = 0; i < rows; i++) {
-            const vf element = vf_set(*reach(i < REACH ? a : a_far, a_row, i % REACH));
+            const vf element = vf_set(*cvl_tile_reach(i < CVL_TILE_REACH ? a : a_far, a_row, i % CVL_TILE_REACH));
             UNROLL
             for (int j = 0; j < whole; j++)
                 sums->whole[i * vectors + j] += element * lanes[j];
