@@ -16,9 +16,11 @@
  * Memory of FWD and BWD_DATA, for each thread, whatever the tensors' size: a band, at most 256 KiB (larger only where
  * one pixel's taps of one channel need it), none where tiles read in place; with a raw filter the panels of a task,
  * at most 320 KiB; in NCHW a stage of 112 pixels by the channels of a tile, at most 42 KiB. BWD_DATA of up to 4
- * channels: the filter once, and for each thread the rows of dy that a row of dx sees, 256 KiB. BWD_FILTER: two bands
- * and a task's sums (256 KiB), and where few tasks share out the filter, sums for each part of the pixels instead,
- * some 16 of them. A packed filter is as large as the filter with its channels rounded up to vectors.
+ * channels: the filter once, and for each thread the rows of dy that a row of dx sees, 256 KiB. BWD_FILTER, for each
+ * thread: 128 floats and a band of either operand that is not read in place, whole cache lines, both at most 448 KiB
+ * (larger only where one pixel's taps need it); and sums unless they are kept in dw: of a task, by aim 320 KiB, for
+ * each thread, or where few tasks share out the filter those of every part of the pixels, about 512 KiB for the run. A
+ * packed filter is as large as the filter with its channels rounded up to vectors.
  *
  * Multiplications: direct convolution's less those with padding (with columns of it too where pixels are lanes).
  * Infinities and NaNs in an image travel as IEEE says; in the filter (FWD, BWD_DATA) or in dy (BWD_FILTER) they meet
