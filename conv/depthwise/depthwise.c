@@ -8,10 +8,11 @@
  *
  * Strips have channels along the lanes and runs of columns in registers; bands have columns along the lanes and runs of
  * rows. NHWC is summed in strips; NCHW in bands, or in strips of planes that are turned into points of a vector of
- * channels in workspace and back: with 5x5 taps and more that costs little, and where the image is narrower than a vector
- * it saves more. Dilation makes several images of every dil-th column, and BWD_DATA with a stride several of every
- * stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into blocks of seven taps. Padding is never
- * read: rows, columns and vectors that lie on it are skipped with their products, and at an edge in bands lanes are masked.
+ * channels in workspace and back: with 5x5 taps and more that costs little, and where the image is narrower than a
+ * vector it saves more. Dilation makes several images of every dil-th column, and BWD_DATA with a stride several of
+ * every stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into blocks of seven taps. Padding
+ * is never read: rows, columns and vectors that lie on it are skipped with their products, and at an edge in bands
+ * lanes are masked.
  *
  * Memory: the filter is packed in panels of lanes (in workspace where it is not constant); turned planes take a task's
  * rows of 16 channels for each thread; BWD_FILTER (depthwise_filter.c) sums in parts, at most 16 filters' worth, and

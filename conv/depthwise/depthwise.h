@@ -12,8 +12,8 @@
 /* Lanes of channels: those of `out` from `first` on, in one group or in `groups` whole ones. */
 struct cvl_dw_panel { int first, lanes, group, groups; };
 
-/* FWD, or BWD_DATA with the roles of x and y exchanged, or BWD_FILTER with out: y. Channels are those of a group, one of
- * them 1. */
+/* FWD, or BWD_DATA with the roles of x and y exchanged, or BWD_FILTER with out: y. Channels are those of a group, one
+ * of them 1. */
 struct cvl_dw {
     const cvl_ctx       *ctx;
     const cvl_conv_desc *desc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Columns along the lanes. A run of rows stays in registers while the taps of a column go by: one vector of the image is
- * loaded for up to seven taps, whose weights stay in registers too. Lanes at the edges of the image are masked. With a
- * stride of two, two neighbouring taps of a row are the even and the odd elements of the same two vectors. */
+ * Columns along the lanes. A run of rows stays in registers while the taps of a column go by: one vector of the image
+ * is loaded for up to seven taps, whose weights stay in registers too. Lanes at the edges of the image are masked. With
+ * a stride of two, two neighbouring taps of a row are the even and the odd elements of the same two vectors. */
 #include "conv/depthwise/depthwise_run.h"
 
 /* What an instance of the template is made for: columns apart in x (1, 2, or 0: any), rows of a run, their stride. Taps
@@ -75,8 +75,8 @@ CVL_INLINE struct range range_of(const struct cvl_dw_band *b, const struct shape
 }
 
 /* A block of row taps under the tap of columns at x, which meets lane 0 at `column`, or under it and the next. */
-CVL_INLINE void add_tap(const struct cvl_dw_band *b, const struct shape shape, uint64_t inside, struct place at, int column,
-                        int lanes, vf sums[TILE])
+CVL_INLINE void add_tap(const struct cvl_dw_band *b, const struct shape shape, uint64_t inside, struct place at,
+                        int column, int lanes, vf sums[TILE])
 {
     at.range = range_of(b, shape, column, lanes);
     if (at.range.from >= at.range.to)
@@ -106,20 +106,15 @@ CVL_INLINE void add_block(const struct cvl_dw_band *b, const struct shape shape,
         add_tap(b, shape, inside, at, run.column, run.lanes, sums);
 }
 
-CVL_INLINE uint64_t inside_rows(const struct cvl_dw_band *b, struct run run, int first, int taps)
-{
-    return taps == 1 ? inside_of(run.origin + first, b->rows.extent, b->rows.stride, run.count)
-                     : inside_of(run.origin + first, b->rows.extent, 1, (run.count - 1) * b->rows.stride + taps);
-}
-
-CVL_INLINE void add_blocks(const struct cvl_dw_band *b, struct shape shape, struct run run, struct place at, vf sums[TILE])
+CVL_INLINE void add_blocks(const struct cvl_dw_band *b, struct shape shape, struct run run, struct place at,
+                           vf sums[TILE])
 {
     const int longest = shape.stride == 0 ? 1 : shape.lane == 2 ? PAIR_BLOCK : BLOCK_MAX, taps = b->rows.taps;
     for (int first = 0; first < taps; first += shape.taps, at.x += shape.taps * b->rows.x,
              at.w += shape.taps * b->rows.w) {
         shape.taps = longest == 1 || b->rows.stride != shape.stride ? 1
                    : longest == PAIR_BLOCK ? pair_block_of(taps - first) : block_of(taps - first, BLOCK_MAX);
-        const uint64_t inside = inside_rows(b, run, first, shape.taps);
+        const uint64_t inside = inside_run(&b->rows, run.origin + first, shape.taps, run.count);
         if (inside == 0)
             continue;
         if (longest == BLOCK_MAX && shape.taps == 7)
@@ -140,7 +135,7 @@ CVL_INLINE void add_blocks(const struct cvl_dw_band *b, struct shape shape, stru
 CVL_INLINE void sum_columns(const struct cvl_dw_band *b, const struct shape shape, struct run run, struct place at,
                             const vf bias, ptrdiff_t to)
 {
-    const uint64_t inside = shape.taps ? inside_rows(b, run, 0, shape.taps) : 0;
+    const uint64_t inside = shape.taps ? inside_run(&b->rows, run.origin, shape.taps, run.count) : 0;
     const int columns = b->columns.count, stride = b->columns.stride;
     const ptrdiff_t row_out = b->rows.out, column_out = b->columns.out;
     const bool rare = is_rare(&b->finish) || column_out != 1;
@@ -187,21 +182,15 @@ CVL_INLINE void sum_planes(const struct cvl_dw_band *b, const struct shape shape
     }
 }
 
-static void near_1(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ .lane = 1, .tile = TILE, .stride = 1 }); }
-static void even_2(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ .lane = 2, .tile = TILE, .stride = 2 }); }
-static void near_1_3(const struct cvl_dw_band *b)
-{
-    sum_planes(b, (struct shape){ .lane = 1, .tile = TILE, .stride = 1, .taps = 3 });
-}
-static void even_2_3(const struct cvl_dw_band *b)
-{
-    sum_planes(b, (struct shape){ .lane = 2, .tile = TILE, .stride = 2, .taps = 3 });
-}
+static void near_1(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 1, TILE, .stride = 1 }); }
+static void even_2(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 2, TILE, .stride = 2 }); }
+static void near_1_3(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 1, TILE, .stride = 1, .taps = 3 }); }
+static void even_2_3(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 2, TILE, .stride = 2, .taps = 3 }); }
 
-/* Strides that are rare: a tap at a time. Columns far apart are gathered one by one, and nothing is won by long runs. */
-static void near_any(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ .lane = 1, .tile = 7, .stride = 0 }); }
-static void even_any(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ .lane = 2, .tile = 7, .stride = 0 }); }
-static void apart(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ .lane = 0, .tile = 2, .stride = 0 }); }
+/* Rare strides: a tap at a time. Columns far apart are gathered one by one, and nothing is won by long runs. */
+static void near_any(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 1, 7, .stride = 0 }); }
+static void even_any(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 2, 7, .stride = 0 }); }
+static void apart(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 0, 2, .stride = 0 }); }
 
 static void band(const struct cvl_dw_band *b)
 {

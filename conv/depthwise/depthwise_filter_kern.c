@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * BWD_FILTER of groups and of depthwise filters: a tile of y stays in registers while inputs go by, each loaded once for
- * up to 3 x 3 totals, which stay in registers for one channel. Products that do not exist are not multiplied: padding
- * times an infinity would spoil the sum. */
+ * BWD_FILTER of groups and of depthwise filters: a tile of y stays in registers while inputs go by, each loaded once
+ * for up to 3 x 3 totals, which stay in registers for one channel. Products that do not exist are not multiplied:
+ * padding times an infinity would spoil the sum. */
 #include "conv/depthwise/grouped_walk.h"
 
 /* What the levels above avx512 add is not used here: they call its code. */

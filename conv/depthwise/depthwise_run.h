@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the kernels of strips and of bands share: how long a run is, what of it is inside of the image, and the epilogue.
- * Only *_kern.c files include it. */
+ * What the kernels of strips and of bands share: how long a run is, what of it is inside of the image, and the
+ * epilogue. Only *_kern.c files include it. */
 #ifndef CONV_DEPTHWISE_DEPTHWISE_RUN_H
 #define CONV_DEPTHWISE_DEPTHWISE_RUN_H
 
@@ -58,12 +58,12 @@ CVL_INLINE uint64_t inside_of(int from, int extent, int step, int reach)
     return first >= last ? 0 : (UINT64_C(1) << last) - (UINT64_C(1) << first);
 }
 
-/* Bit j: input j of a run, under a block of taps from `first` on, is inside of the image and met by one of `count`
- * outputs. */
-CVL_INLINE uint64_t inside_run(const struct cvl_dw_axis *axis, int first, int taps, int count)
+/* Bit j: input j of a run, the first at point `from`, is inside of the image and met by one of `count` outputs under a
+ * block of taps. */
+CVL_INLINE uint64_t inside_run(const struct cvl_dw_axis *axis, int from, int taps, int count)
 {
-    return taps == 1 ? inside_of(axis->origin + first, axis->extent, axis->stride, count)
-                     : inside_of(axis->origin + first, axis->extent, 1, (count - 1) * axis->stride + taps);
+    return taps == 1 ? inside_of(from, axis->extent, axis->stride, count)
+                     : inside_of(from, axis->extent, 1, (count - 1) * axis->stride + taps);
 }
 
 /* Activations that a minimum and a maximum can do, which is all that fits beside the sums: relu clips to [0, inf). */
@@ -78,8 +78,9 @@ CVL_INLINE bool is_rare(const struct cvl_dw_finish *f) { return f->residual || f
 
 /* What is rare, a residual or an activation that needs registers: `count` vectors of sums to out, `apart` elements from
  * each other, their lanes `lane` elements. */
-static __attribute__((noinline)) void finish_apart(const struct cvl_dw_finish *f, const float *sums, int count, int lanes,
-                                                   float *out, ptrdiff_t offset, ptrdiff_t apart, ptrdiff_t lane)
+static __attribute__((noinline)) void finish_apart(const struct cvl_dw_finish *f, const float *sums, int count,
+                                                   int lanes, float *out, ptrdiff_t offset, ptrdiff_t apart,
+                                                   ptrdiff_t lane)
 {
     const float *residual = f->residual ? f->residual + offset : NULL;
     for (int t = 0; t < count; t++) {
@@ -99,8 +100,8 @@ static __attribute__((noinline)) void finish_apart(const struct cvl_dw_finish *f
 }
 
 /* What is not rare: an activation by two bounds, and `count` vectors stored. */
-CVL_INLINE void finish_near(const struct cvl_dw_finish *f, vf *sums, const int tile, int count, vf_lanes lanes, float *out,
-                            ptrdiff_t apart)
+CVL_INLINE void finish_near(const struct cvl_dw_finish *f, vf *sums, const int tile, int count, vf_lanes lanes,
+                            float *out, ptrdiff_t apart)
 {
     float lo, hi;
     if (clips(f, &lo, &hi)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Channels along the lanes. A run of columns stays in registers while the taps of a row go by, and the rows of the strip
- * follow each other without a call between them: one input is loaded for up to seven taps, whose weights stay in
+ * Channels along the lanes. A run of columns stays in registers while the taps of a row go by, and the rows of the
+ * strip follow each other without a call between them: one input is loaded for up to seven taps, whose weights stay in
  * registers too. An input on padding is skipped by a branch that falls the same way in every row. */
 #include "conv/depthwise/depthwise_run.h"
 
@@ -42,8 +42,8 @@ CVL_INLINE void add_row(const struct shape shape, const struct cvl_dw_axis *colu
 }
 
 /* A block of taps under `rows` rows of taps, the first at x and w. */
-CVL_INLINE void add_block(const struct cvl_dw_strip *s, const struct shape shape, uint64_t inside, int rows, const float *x,
-                          const float *w, const struct reading how, vf sums[TILE])
+CVL_INLINE void add_block(const struct cvl_dw_strip *s, const struct shape shape, uint64_t inside, int rows,
+                          const float *x, const float *w, const struct reading how, vf sums[TILE])
 {
     const struct cvl_dw_axis columns = s->columns;
     const ptrdiff_t x_row = s->rows.tap * s->rows.x, w_row = s->rows.w, w_channel = s->w_channel;
@@ -62,7 +62,7 @@ CVL_INLINE void add_blocks(const struct cvl_dw_strip *s, struct shape shape, int
     for (int first = 0; first < s->columns.taps; first += shape.taps, x += shape.taps * s->columns.x,
              w += shape.taps * s->columns.w) {
         shape.taps = s->columns.stride == shape.stride ? block_of(s->columns.taps - first, longest) : 1;
-        const uint64_t inside = inside_run(&s->columns, first, shape.taps, s->columns.count);
+        const uint64_t inside = inside_run(&s->columns, s->columns.origin + first, shape.taps, s->columns.count);
         if (inside == 0)
             continue;
         if (longest == BLOCK_MAX && shape.taps == 7)
@@ -94,7 +94,7 @@ CVL_INLINE void sum_rows(const struct cvl_dw_strip *s, const struct shape shape)
     const vf bias = finish.bias ? vf_load_part(finish.bias, s->lanes) : vf_zero();
     const struct reading how = { .x = vf_lanes_of(0, s->x_lanes), .out = vf_lanes_of(0, s->lanes),
                                  .index = shape.lookup ? (vi)vf_load((const float *)s->lookup) : (vi)vf_zero() };
-    const uint64_t inside = shape.taps ? inside_run(&s->columns, 0, shape.taps, count) : 0;
+    const uint64_t inside = shape.taps ? inside_run(&s->columns, s->columns.origin, shape.taps, count) : 0;
     const float *x = s->x + s->columns.origin * s->columns.x + rows.origin * rows.x;
     float *out = s->out;
     for (int row = 0, origin = rows.origin; row < rows.count; row++, origin += rows.stride) {
@@ -147,7 +147,8 @@ static void strip(const struct cvl_dw_strip *s)
     static run_fn *const halves[2][TAPS] = { { run_1, half_1_1, half_1_2, half_1_3, run_1, run_1_5 },
                                              { run_2, run_2, run_2, half_2_3, run_2, run_2_5 } };
     static run_fn *const lookups[2] = { lookup_1, lookup_2 };
-    const int by_two = s->columns.stride == 2, taps = s->columns.taps < TAPS && s->columns.stride <= 2 ? s->columns.taps : 0;
+    const int stride = s->columns.stride, by_two = stride == 2;
+    const int taps = s->columns.taps < TAPS && stride <= 2 ? s->columns.taps : 0;
     (s->lookup ? lookups[by_two] : s->columns.count > 7 ? runs[by_two][taps] : halves[by_two][taps])(s);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * FWD and BWD_DATA of `depthwise`. A task owns a block of rows of some panels of channels of one image: strips of columns
- * with channels along the lanes, or bands of rows with columns along them. NCHW planes may be turned into points of
- * channels on the way in and back on the way out; so any mix of layouts is one of strips. */
+ * FWD and BWD_DATA of `depthwise`. A task owns a block of rows of some panels of channels of one image: strips of
+ * columns with channels along the lanes, or bands of rows with columns along them. NCHW planes may be turned into
+ * points of channels on the way in and back on the way out; so any mix of layouts is one of strips. */
 #include "base/threads.h"
 #include "conv/depthwise/depthwise.h"
 #include "conv/depthwise/depthwise_strip.h"
@@ -149,8 +149,8 @@ static void sum_turned(const struct job *job, const struct block *block, const s
 
 /* Some planes of a panel. */
 static void sum_band(const struct job *job, const struct block *block, const struct cvl_slide *rows,
-                     const struct cvl_axis *columns, const struct view *in, const struct view *out, int number, int lane,
-                     int planes)
+                     const struct cvl_axis *columns, const struct view *in, const struct view *out, int number,
+                     int lane, int planes)
 {
     const struct cvl_dw *dw = job->dw;
     const struct cvl_dw_panel panel = cvl_dw_panel_of(dw, number);
@@ -158,11 +158,12 @@ static void sum_band(const struct job *job, const struct block *block, const str
     const ptrdiff_t w_s = (ptrdiff_t)dw->in_channels * lanes, w_r = w_s * dw->desc->s;
     const ptrdiff_t at = channel * dw->out.at[1] + (rows->out + first * rows->out_step) * out->row + columns->out;
     job->plan.band->band(&(struct cvl_dw_band){
-        .rows = { .origin = rows->origin + first * rows->stride, .stride = rows->stride, .tap = 1, .extent = rows->extent,
-                  .taps = rows->taps, .count = cvl_min(block->last_row, rows->count) - first, .x = rows->x_step * in->row,
-                  .w = rows->w_step * w_r, .out = rows->out_step * out->row },
+        .rows = { .origin = rows->origin + first * rows->stride, .stride = rows->stride, .tap = 1,
+                  .extent = rows->extent, .taps = rows->taps, .count = cvl_min(block->last_row, rows->count) - first,
+                  .x = rows->x_step * in->row, .w = rows->w_step * w_r, .out = rows->out_step * out->row },
         .columns = { .origin = columns->first, .stride = columns->step, .tap = columns->tap, .extent = columns->extent,
-                     .taps = columns->taps, .count = columns->count, .w = columns->w_step * w_s, .out = columns->out_step },
+                     .taps = columns->taps, .count = columns->count, .w = columns->w_step * w_s,
+                     .out = columns->out_step },
         .x = in->base + channel / dw->out_channels * dw->in_channels * dw->in.at[1] + rows->x * in->row,
         .w = job->w + number * panel_floats(dw) + rows->w * w_r + columns->w * w_s + lane, .out = out->base + at,
         .finish = finish_of(job, channel, out->base + at), .planes = planes, .x_plane = dw->in.at[1],

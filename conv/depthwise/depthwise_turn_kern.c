@@ -49,7 +49,8 @@ CVL_INLINE void back_block(const struct cvl_dw_turn *turn, int point, int lanes,
             const ptrdiff_t at = lane * turn->plane + point;
             vf sum = rows[lane];
             if (!finished)
-                sum = vf_activate(sum + vf_load_part(finish->residual + at, points), finish->act, finish->lo, finish->hi);
+                sum = vf_activate(sum + vf_load_part(finish->residual + at, points), finish->act, finish->lo,
+                                  finish->hi);
             vf_store_part(turn->to + at, sum, points);
         }
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * grouped: a few channels a group (ResNeXt, S. Xie et al. 2017; ShuffleNet, X. Zhang et al. 2018).
  *     y[n,k,p,q] = act(sum over c of a group, r, s of x[n,c,...] * w[k,c,r,s] + bias + residual)
- * Written channels lie along the lanes: of several whole groups, none padded to a vector, or of one larger group. A tile
- * of 2 x 7 outputs stays in registers beside the 3 x 3 weights of one channel; an input is loaded once for the six
- * products of a weight that it is part of, its lanes looking up the channel of their own group by one permutation. So at
- * stride 1 a permutation or a broadcast comes with 3.5 multiply-adds, at stride 2 with 1.7. BWD_FILTER is the dual: a
- * tile of y stays in registers, and nine totals. Padding is skipped with its products.
+ * Written channels lie along the lanes: of several whole groups, none padded to a vector, or of one larger group. A
+ * tile of 2 x 7 outputs stays in registers beside the 3 x 3 weights of one channel; an input is loaded once for the six
+ * products of a weight that it is part of, its lanes looking up the channel of their own group by one permutation. So
+ * at stride 1 a permutation or a broadcast comes with 3.5 multiply-adds, at stride 2 with 1.7. BWD_FILTER is the dual:
+ * a tile of y stays in registers, and nine totals. Padding is skipped with its products.
  *
  * Memory: a band of rows of one unit for each thread, where x is planes or its points lie far apart, and a band of
  * outputs where y is planes; a packed filter (in workspace where it is not constant); BWD_FILTER: its totals, up to 16
  * times. Multiplications: those of the formula without padding.
  * Where it loses: to Winograd (3x3, stride 1) from some 16 channels a group on; planes of 4 channels a group, where
- * transposing there and back is a quarter of the time; filters other than 3x3, whose taps share inputs along a row only;
- * groups that fill their vectors badly (9 to 15 channels). */
+ * transposing there and back is a quarter of the time; filters other than 3x3, whose taps share inputs along a row
+ * only; groups that fill their vectors badly (9 to 15 channels). */
 #include "conv/depthwise/grouped.h"
 
 #include "base/dtype.h"
@@ -64,7 +64,8 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
     const struct cvl_group group = cvl_group_of(ctx, desc, &variants[0]);
     if (!cvl_group_may_stay(&group) || max < 2)
         return 1;
-    variants[1] = (struct cvl_variant){ .knob = { 0, cvl_group_brings(&group) ? CVL_GROUP_IN_PLACE : CVL_GROUP_BROUGHT } };
+    const int other = cvl_group_brings(&group) ? CVL_GROUP_IN_PLACE : CVL_GROUP_BROUGHT;
+    variants[1] = (struct cvl_variant){ .knob[CVL_GROUP_BRING] = other };
     return 2;
 }
 

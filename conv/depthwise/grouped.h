@@ -2,9 +2,9 @@
  * Inside of `grouped`, and of the filter pass of `depthwise`: several groups share a vector.
  *
  * A unit is the groups whose channels lie along the lanes of one vector, or one larger group with vectors of its own. A
- * band is the rows of a unit's channels that a task works on: as they lie in the image, or brought into workspace, where
- * a point is `pitch` floats and its neighbour the next. Kernels see a tile of outputs, two rows of up to seven columns,
- * and walk the inputs past it. */
+ * band is the rows of a unit's channels that a task works on: as they lie in the image, or brought into workspace,
+ * where a point is `pitch` floats and its neighbour the next. Kernels see a tile of outputs, two rows of up to seven
+ * columns, and walk the inputs past it. */
 #ifndef CONV_DEPTHWISE_GROUPED_H
 #define CONV_DEPTHWISE_GROUPED_H
 
@@ -41,7 +41,7 @@ struct cvl_group_finish {
     float        lo, hi;
 };
 
-/* Points that a later task reads, far from each other: fetched into the second-level cache while this one multiplies. */
+/* Points that a later task reads, far from each other: fetched into the second-level cache meanwhile. */
 struct cvl_group_ahead {
     const float *at;
     ptrdiff_t    step;           /* from a point to the next */
@@ -163,7 +163,8 @@ size_t     cvl_group_packed_floats(const struct cvl_group *group);
 void       cvl_group_pack(const struct cvl_group *group, const float *w, float *packed);
 
 size_t     cvl_group_data_floats(const struct cvl_group *group);      /* of workspace, without a packed filter */
-void       cvl_group_data(const struct cvl_group *group, const cvl_conv_args *args, const float *packed, float *workspace);
+void       cvl_group_data(const struct cvl_group *group, const cvl_conv_args *args, const float *packed,
+                          float *workspace);
 size_t     cvl_group_filter_floats(const struct cvl_group *group);
 void       cvl_group_filter(const struct cvl_group *group, const cvl_conv_args *args, float *workspace);
 

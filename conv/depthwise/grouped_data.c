@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * FWD and BWD_DATA of groups. A task owns a band of rows of one unit of one image. Where the written channels are planes
- * the kernel writes a band of vectors, all residue classes of columns side by side, which is transposed into the planes
- * together with the epilogue. */
+ * FWD and BWD_DATA of groups. A task owns a band of rows of one unit of one image. Where the written channels are
+ * planes the kernel writes a band of vectors, all residue classes of columns side by side, which is transposed into the
+ * planes together with the epilogue. */
 #include "base/threads.h"
 #include "conv/depthwise/grouped.h"
 
@@ -59,10 +59,11 @@ static struct cvl_group_sum start(const struct job *job, const struct block *blo
 {
     const struct cvl_group *group = job->group;
     const int lanes = group->kern->lanes, s = group->desc->s, r = group->desc->r;
+    const ptrdiff_t panel = (ptrdiff_t)block->unit * group->panels + block->panel;
     const int channel = block->unit * group->unit_groups * group->out_channels + block->panel * lanes;
     struct cvl_group_sum sum = {
         .walk = cvl_group_walk_of(group, job->in, block->image, block->unit, &block->band, block->brought),
-        .ahead = block->ahead, .w = job->w + ((ptrdiff_t)block->unit * group->panels + block->panel) * group->in_channels * r * s * lanes,
+        .ahead = block->ahead, .w = job->w + panel * group->in_channels * r * s * lanes,
     };
     sum.walk.lanes = cvl_group_panel_lanes(group, block->unit, block->panel);
     sum.walk.columns.w = lanes;
@@ -146,14 +147,16 @@ static void spread_panel(const struct job *job, const struct block *block)
 static struct cvl_group_ahead ahead_of(const struct job *job, const struct block *block)
 {
     const struct cvl_group *group = job->group;
-    const int lanes = cvl_group_count(group, block->unit) * group->in_channels, columns = (int)(group->in.at[2] / group->in.at[3]);
-    const int tiles = cvl_divide_up(block->rows, group->kern->rows) * cvl_divide_up(job->out_columns, CVL_GROUP_COLUMNS);
+    const int lanes = cvl_group_count(group, block->unit) * group->in_channels;
+    const int columns = (int)(group->in.at[2] / group->in.at[3]), next = block->unit + 1;
+    const int tiles = cvl_divide_up(block->rows, group->kern->rows)
+                    * cvl_divide_up(job->out_columns, CVL_GROUP_COLUMNS);
     struct cvl_group_ahead ahead = { .step = group->in.at[3], .lines = cvl_divide_up(lanes, CVL_GROUP_LANES) };
-    if (!group->in_last || !block->brought || block->unit + 1 == group->units)
+    if (!group->in_last || !block->brought || next == group->units)
         return ahead;
     ahead.left = block->band.count * columns;
     ahead.each = cvl_divide_up(ahead.left, cvl_max(1, tiles * group->panels * group->in_channels));
-    ahead.at = job->in + cvl_offset(&group->in, block->image, (block->unit + 1) * group->unit_groups * group->in_channels,
+    ahead.at = job->in + cvl_offset(&group->in, block->image, next * group->unit_groups * group->in_channels,
                                     block->band.first, 0);
     return ahead;
 }

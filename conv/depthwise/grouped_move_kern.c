@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Channels of a unit from where they lie in an image to the lanes of vectors, and back. Planes are transposed a square of
- * vectors at a time. */
+ * Channels of a unit from where they lie in an image to the lanes of vectors, and back. Planes are transposed a square
+ * of vectors at a time. */
 #include "conv/depthwise/grouped_finish.h"
 
 CVL_INLINE void bring_square(const struct cvl_group_bring *b, const float *from, float *to, int points, int lanes)

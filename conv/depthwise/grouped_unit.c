@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define DECLARE(level) \
-    extern const struct cvl_group_kern cvl_group_kern_##level; extern const struct cvl_group_move cvl_group_move_##level; \
+    extern const struct cvl_group_kern cvl_group_kern_##level; \
+    extern const struct cvl_group_move cvl_group_move_##level; \
     extern const struct cvl_group_filter_kern cvl_group_filter_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define ENTRY(level) &cvl_group_kern_##level,
@@ -23,8 +24,9 @@ struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, con
     const bool backward = desc->pass == CVL_BWD_DATA;
     const int c = desc->c / desc->groups, k = desc->k / desc->groups;
     struct cvl_group group = {
-        .ctx = ctx, .desc = desc, .kern = kerns[ctx->isa], .filter_kern = filter_kerns[ctx->isa], .move = moves[ctx->isa],
-        .knob = variant->knob, .out_channels = backward ? c : k, .in_channels = backward ? k : c,
+        .ctx = ctx, .desc = desc, .kern = kerns[ctx->isa], .filter_kern = filter_kerns[ctx->isa],
+        .move = moves[ctx->isa], .knob = variant->knob,
+        .out_channels = backward ? c : k, .in_channels = backward ? k : c,
         .out = cvl_conv_strides(desc, backward ? CVL_X : CVL_Y), .in = cvl_conv_strides(desc, backward ? CVL_Y : CVL_X),
         .w = cvl_conv_strides(desc, CVL_W),
         .in_last = (backward ? desc->y_layout : desc->x_layout) == CVL_NHWC,
@@ -74,7 +76,7 @@ bool cvl_group_may_stay(const struct cvl_group *group)
             && group->unit_groups * group->in_channels == group->pitch);
 }
 
-/* A tile reads some 36 points for every channel; points of many channels fall into few sets of the first-level cache. */
+/* A tile reads 36 points or so for a channel; those of many channels fall into few sets of the first-level cache. */
 bool cvl_group_brings(const struct cvl_group *group)
 {
     const int knob = group->knob[CVL_GROUP_BRING];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The walk that both kernels are made of: inputs go by a tile of outputs, each loaded once for all products of a block of
- * up to 3 x 3 taps that it is part of. Only *_kern.c files include it. */
+ * The walk that both kernels are made of: inputs go by a tile of outputs, each loaded once for all products of a block
+ * of up to 3 x 3 taps that it is part of. Only *_kern.c files include it. */
 #ifndef CONV_DEPTHWISE_GROUPED_WALK_H
 #define CONV_DEPTHWISE_GROUPED_WALK_H
 
@@ -19,7 +19,7 @@
 /* Almost every input is: code for those on padding would be put between. */
 #define INSIDE(mask, i) __builtin_expect((mask) >> (i) & 1, 1)
 
-/* Two rows of outputs use an input six times instead of three; with 16 registers their sums leave no room for weights. */
+/* Two rows of outputs use an input six times, not three; with 16 registers their sums leave no room for weights. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 enum { ROWS = 2 };
 #else
@@ -81,9 +81,11 @@ CVL_INLINE struct place place_of(const struct cvl_group_walk *walk, const struct
     const int row = rows->origin + r, column = columns->origin + t * columns->stride + v;
     const int row_step = step_of(rows, shape.r), column_step = step_of(columns, shape.s);
     struct place place = {
-        .x = walk->x + row * rows->x + column * columns->x, .row = row_step * rows->x, .column = column_step * columns->x,
+        .x = walk->x + row * rows->x + column * columns->x,
+        .row = row_step * rows->x, .column = column_step * columns->x,
         .rows_inside = inside_of(row, rows->extent, row_step, reach_of(shape.rows, shape.stride, shape.r)),
-        .columns_inside = inside_of(column, columns->extent, column_step, reach_of(shape.columns, shape.stride, shape.s)),
+        .columns_inside = inside_of(column, columns->extent, column_step,
+                                    reach_of(shape.columns, shape.stride, shape.s)),
     };
     if (shape.mode == CVL_GROUP_SHARED)
         place.index = (vi)vf_load((const float *)walk->lookup);
