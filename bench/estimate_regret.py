@@ -40,7 +40,8 @@ def judge(path, times):
         if row["chosen"] != "1" or not known:
             continue
         if row["candidate"] not in known:
-            print(f"{path}: {row['name']}: {row['candidate']} was not measured, the layer does not count", file=sys.stderr)
+            print(f"{path}: {row['name']}: {row['candidate']} was not measured, the layer does not count",
+                  file=sys.stderr)
             continue
         ms, best = known[row["candidate"]], min(known, key=known.get)
         layers += 1

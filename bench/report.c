@@ -109,7 +109,8 @@ static double roofline_seconds(const struct layer_report *report)
     const cvl_conv_desc *desc = &report->layer->desc;
     const struct cvl_rates *rates = &report->place->peak;
     const struct cvl_cpu *cpu = cvl_cpu_info();
-    const double bytes = (double)cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_W) + cvl_conv_bytes(desc, CVL_Y);
+    const double bytes = (double)cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_W)
+                       + cvl_conv_bytes(desc, CVL_Y);
     const double l2 = (double)cpu->l2 * report->place->threads;
     const double copied = bytes <= l2 ? rates->copy_l2 : bytes <= cpu->l3 ? rates->copy_l3 : rates->copy_dram;
     return fmax(bytes / 2 / copied, cvl_conv_flops(desc) / report_peak(report));

@@ -33,7 +33,7 @@ test_packages="$build_packages libcmocka-dev clang libclang-rt-14-dev libomp-dev
 # meson's package needs no git, but the commit that results are marked with does.
 [ ! -e "$(dirname "$0")/../.git" ] || build_packages="$build_packages git"
 
-# have PACKAGE...: the same for what a machine may lack: false, with the reason on the last line, where it cannot be had.
+# have PACKAGE...: the same for what a machine may lack: false where it cannot be had, with the reason on the last line.
 have() {
     missing=
     for package; do

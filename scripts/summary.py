@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""summary.py [--layers] [--peer NAME] [--only REGEX] [--fastest OUT.csv] CSV...: what tables of `conv-bench --csv` say of whole networks.
+"""summary.py [--layers] [--peer NAME] [--only REGEX] [--fastest OUT.csv] CSV...: what tables of conv-bench say of networks.
 
-For each file, pass, layout and number of threads, and each algorithm at its fastest candidate per layer: how many layers it
-took, the geometric means of GFLOP/s and of the share of the peak, the sum of its times (each layer as often as the network
-has it; only where it took them all), and the layer where the peer is furthest ahead. --layers shows every layer as well:
-percent of the peak by algorithm, and who is fastest. `ours` is the fastest of all algorithms but the peer and the oracle. --only takes the layers whose name begins with the expression.
---fastest writes the rows behind all that, each algorithm's fastest candidate of every layer, as they were read."""
+For each file, pass, layout and number of threads, and each algorithm at its fastest candidate per layer: how many
+layers it took, the geometric means of GFLOP/s and of the share of the peak, the sum of its times (each layer as often
+as the network has it; only where it took them all), and the layer where the peer is furthest ahead. --layers shows
+every layer as well: percent of the peak by algorithm, and who is fastest. `ours` is the fastest of all algorithms but
+the peer and the oracle. --only takes the layers whose name begins with the expression. --fastest writes the rows behind
+all that, each algorithm's fastest candidate of every layer, as they were read."""
 import argparse
 import csv
 import math
@@ -55,7 +56,8 @@ def summarize(layers, algorithm, peer):
     percent = mean([float(row["percent_peak"]) for row in rows.values()])
     total = sum(time_of(row) * count_of(row) for row in rows.values())
     at_peak = sum(time_of(row) * count_of(row) * float(row["percent_peak"]) / 100 for row in rows.values())
-    ratios = [(time_of(layers[layer][peer]) / time_of(row), layer[0]) for layer, row in rows.items() if peer in layers[layer]]
+    ratios = [(time_of(layers[layer][peer]) / time_of(row), layer[0])
+              for layer, row in rows.items() if peer in layers[layer]]
     worst = "{:.3f} {}".format(*min(ratios)) if ratios and algorithm != peer else ""
     complete = f"{total:10.3f} {total / at_peak:7.3f}" if len(rows) == len(layers) else " " * 18
     return f"  {algorithm:<10} {len(rows):>6} {gflops:>8.1f} {percent:>7.1f} {complete}  {worst}"
@@ -91,7 +93,8 @@ def main():
             add_ours(layers, options.peer)
             algorithms = sorted({a for best in layers.values() for a in best} - {"ours"}) + ["ours"]
             print(f"{path}: {key[0]} {key[1]}, {key[2]} thread{'s' if key[2] != '1' else ''}, {len(layers)} layers")
-            print(f"  algorithm  layers  GFLOP/s  % peak   total ms / peak  worst time of {options.peer} over its own, and where")
+            print("  algorithm  layers  GFLOP/s  % peak   total ms / peak  "
+                  f"worst time of {options.peer} over its own, and where")
             for algorithm in algorithms:
                 print(summarize(layers, algorithm, options.peer))
             if options.layers:

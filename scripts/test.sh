@@ -41,7 +41,8 @@ suite() {
         tail -n 40 "$out/$name.log"
         return
     fi
-    meson test -C "$out/$name" --print-errorlogs ${suite_targets:+--no-rebuild} ${suite_arguments:-} >>"$out/$name.log" 2>&1
+    meson test -C "$out/$name" --print-errorlogs ${suite_targets:+--no-rebuild} ${suite_arguments:-} \
+        >>"$out/$name.log" 2>&1
     count=$(python3 "$root/scripts/count_tests.py" "$out/$name" "$name")
     set -- $count
     passed=$((passed + $1))
@@ -66,8 +67,10 @@ step_arm() {
         echo "SKIPPED arm: $reason"
         return
     fi
-    suite_targets="tests/test_oracle tests/test_gemm tests/test_vec tests/test_plan tests/test_plan_args tests/test_workspace tests/test_alloc"
-    suite_arguments="--suite levels" CVL_TEST_PROBLEMS=40 suite arm --cross-file "$root/scripts/aarch64.ini" -Donednn=disabled
+    suite_targets="tests/test_oracle tests/test_gemm tests/test_vec tests/test_plan tests/test_plan_args
+        tests/test_workspace tests/test_alloc"
+    suite_arguments="--suite levels" CVL_TEST_PROBLEMS=40 \
+        suite arm --cross-file "$root/scripts/aarch64.ini" -Donednn=disabled
     suite_targets=
 }
 step_problems() { check ten-thousand-random-problems "$out/gcc/tests/test_oracle" --problems 10000; }

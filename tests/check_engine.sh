@@ -25,7 +25,8 @@ def stale(line):
     text = re.sub(r" rev=\d+ ", " rev=12345 ", line).rsplit(" crc=", 1)[0]
     return "%s crc=%08x" % (text, zlib.crc32(text.encode()))
 open(place + "/stale.cvl", "w").write("\n".join([lines[0]] + [stale(line) for line in lines[1:]]) + "\n")
-open(place + "/damaged.cvl", "w").write("\n".join([lines[0]] + [line.replace("ms=", "ns=", 1) for line in lines[1:]]) + "\n")
+damaged = [lines[0]] + [line.replace("ms=", "ns=", 1) for line in lines[1:]]
+open(place + "/damaged.cvl", "w").write("\n".join(damaged) + "\n")
 EOF
 
 # expect CACHE SOURCE COUNT: so many of the four layers are answered from there.

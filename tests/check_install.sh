@@ -36,7 +36,8 @@ head -n 1 "$source/bench/nets/convnet-benchmarks.csv" >"$grid"
 for size in 5 6 7 8; do
     echo "l$size,1,8,$size,9,8,3,3,1,1,1,1,1,1,1,1" >>"$grid"
 done
-REMOTE_SHELL="sh $source/tests/run_here.sh" BUDGET=60 sh "$source/examples/slurm/tune-parallel.sh" "$grid" "$XDG_CACHE_HOME/jobs" one two
+REMOTE_SHELL="sh $source/tests/run_here.sh" BUDGET=60 \
+    sh "$source/examples/slurm/tune-parallel.sh" "$grid" "$XDG_CACHE_HOME/jobs" one two
 [ "$(conv-cache show --cache "$XDG_CACHE_HOME/jobs/tuned.cvl" | grep -c '^\*')" -eq 4 ]
 
 readelf -d "$lib/libcvl.so" | grep -q 'SONAME.*libcvl.so.0'

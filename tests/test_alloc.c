@@ -2,8 +2,9 @@
  * A run allocates nothing, and a workspace is exactly as large as the plan says. The allocators of the C library are
  * replaced, for this program and the libraries it loads, by ones that count. A plan's first run is not counted: vendor
  * libraries and the OpenMP runtime set themselves up in it. Three libraries' own calls are not counted either, which
- * nothing turns off: OpenBLAS's kernels for small matrices (0.3.21, AVX-512) allocate and release a buffer in every call,
- * LLVM's OpenMP runtime (14) when threads take tasks of a loop, and oneDNN when it maps a primitive's arguments. */
+ * nothing turns off: OpenBLAS's kernels for small matrices (0.3.21, AVX-512) allocate and release a buffer in every
+ * call, LLVM's OpenMP runtime (14) when threads take tasks of a loop, and oneDNN when it maps a primitive's
+ * arguments. */
 #include "base/alloc.h"
 #include "conv/problem.h"
 #include "conv/registry.h"
@@ -63,8 +64,9 @@ static int find_codes(struct dl_phdr_info *info, size_t size, void *arg)
 }
 
 /* Whose call it is: that of the innermost frame which is ours or a vendor's, past libraries like libc between. A thread
- * that has neither runs the OpenMP runtime alone: GNU's replaces its team's threads where loops of oneDNN, a reorder and
- * a convolution, take different numbers of them. (Were it our loops, the thread that begins them would be counted.) */
+ * that has neither runs the OpenMP runtime alone: GNU's replaces its team's threads where loops of oneDNN, a reorder
+ * and a convolution, take different numbers of them. (Were it our loops, the thread that begins them would be
+ * counted.) */
 static bool is_vendors(const void *caller)
 {
     void *frames[FRAMES];

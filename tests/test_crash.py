@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""test_crash.py CONV-BENCH CONV-CACHE: eight processes tune into one cache and are killed at random instants. What one of
-them had reported as measured is in the cache, and no line is damaged. CVL_KILLS (40) says how many are killed."""
+"""test_crash.py CONV-BENCH CONV-CACHE: eight processes tune into one cache and are killed at random instants. What one
+of them had reported as measured is in the cache, and no line is damaged. CVL_KILLS (40) says how many are killed."""
 import csv
 import io
 import os
@@ -33,7 +33,8 @@ class Tuner:
             for i in range(LAYERS):
                 file.write(f"l{i},1,8,{5 + number % 500},{5 + i},{8 * (1 + number // 500)},3,3,1,1,1,1,1,1,1\n")
         self.process = subprocess.Popen(
-            [BENCH, "--threads", "1", "--cache", "cache", "--grid", grid, "--csv", self.csv, "--quiet", "--algo", "direct,im2col"],
+            [BENCH, "--threads", "1", "--cache", "cache", "--grid", grid, "--csv", self.csv, "--quiet",
+             "--algo", "direct,im2col"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.longest, self.begun = longest, None
 
@@ -41,7 +42,8 @@ class Tuner:
         """Its time begins with its result file: a busy machine is slow to start a process."""
         if self.begun is None and os.path.exists(self.csv):
             self.begun = time.monotonic()
-        return self.process.poll() is not None or (self.begun is not None and time.monotonic() >= self.begun + self.longest)
+        is_late = self.begun is not None and time.monotonic() >= self.begun + self.longest
+        return is_late or self.process.poll() is not None
 
     def end(self):
         """True when it was killed. One that ended by itself did so without a complaint."""
@@ -96,7 +98,8 @@ def main():
     check(committed)
     assert len(committed) > KILLS / 4, f"only {len(committed)} were measured: the processes had no time"
     left = [name for name in os.listdir("cache") if name.endswith(".cvl")]
-    print(f"{killed} of {started} processes killed, {len(committed)} measurements reported, none lost; {len(left)} segments")
+    print(f"{killed} of {started} processes killed, {len(committed)} measurements reported, none lost; "
+          f"{len(left)} segments")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ static void test_lists(void **state)
     expect_list("", 0, NULL);
     expect_list("one", 1, (const char *[]){ "one" });
     expect_list("a:b", 2, (const char *[]){ "a", "b" });
-    expect_list(NULL, 3, (const char *[]){ "/xdg/convlab", ".convlab", NULL });   /* the third is as it was configured */
+    expect_list(NULL, 3, (const char *[]){ "/xdg/convlab", ".convlab", NULL });   /* the third: as configured */
     expect_list("a.cvl:", 4, (const char *[]){ "a.cvl", "/xdg/convlab", ".convlab", NULL });
     expect_list(":z", 4, (const char *[]){ "/xdg/convlab", ".convlab", NULL, "z" });
     setenv("CVL_CACHE", "from:variable", 1);

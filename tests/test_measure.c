@@ -309,9 +309,11 @@ static void test_elimination(void **state)
         { "as fast", { .us = 202, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 4 },
         { "a little slower", { .us = 210, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 3 },
         { "slower", { .us = 220, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 2 },
-        { "slow in one sample", { .us = 260, .workspace = 99, .conduct = OFF_BY_A_BIT, .expected_us = 210 }, CVL_OUTCOME_OK, 2 },
+        { "slow in one sample", { .us = 260, .workspace = 99, .conduct = OFF_BY_A_BIT, .expected_us = 210 },
+          CVL_OUTCOME_OK, 2 },
         { "slow as expected", { .us = 260, .workspace = 99, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 1 },
-        { "clearly slower", { .us = 400, .workspace = 100, .conduct = OFF_BY_A_BIT, .expected_us = 220 }, CVL_OUTCOME_ELIMINATED, 2 },
+        { "clearly slower", { .us = 400, .workspace = 100, .conduct = OFF_BY_A_BIT, .expected_us = 220 },
+          CVL_OUTCOME_ELIMINATED, 2 },
         { "far slower than expected", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT, .expected_us = 300 }, CVL_OUTCOME_ELIMINATED, 1 },
         { "needs less workspace", { .us = 900, .workspace = 99, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 1 },
         { "makes a smaller error", { .us = 900, .workspace = 100, .expected_us = 300 }, CVL_OUTCOME_OK, 1 },
@@ -364,7 +366,7 @@ static void test_a_round_of_a_changing_clock_is_played_again(void **state)
     measure(&bout);
     assert_int_equal(bout.measured[0].time.samples, ALL_ROUNDS);
     assert_int_equal(bout.measured[1].time.samples, ALL_ROUNDS);
-    assert_int_equal(probes, 1 + (ALL_ROUNDS - 1) + 2);   /* two rounds more: when the clock rises, and when it falls back */
+    assert_int_equal(probes, 1 + (ALL_ROUNDS - 1) + 2);   /* two more: when the clock rises and falls back */
 }
 
 /* Known to be good within 1.3 times, an estimate of 1.4 times the best's time is enough; for one that loses anyway, an

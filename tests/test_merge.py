@@ -23,16 +23,18 @@ def record(chance):
     """Few different keys and ranks: most of them compete, many in everything but their bytes."""
     environment = f"{chance.randrange(4):016x}"
     problem = f"fwd:f32:nchw:n1c{8 * chance.randint(1, 40)}h{chance.randint(7, 14)}w7k64r3s3:pad1:const"
-    fields = (f"rev={chance.randint(1, 2)} n={chance.choice((3, 6, 15))} when={1763900000 + chance.randrange(4)} outcome=ok "
-              f"ms={chance.randint(1, 9)}.5 err=1e-07 det=1")
-    return seal(f"rec {environment} {chance.choice(('hot', 'cold'))} {problem} im2col:rows={chance.randint(1, 3)} {fields}")
+    fields = (f"rev={chance.randint(1, 2)} n={chance.choice((3, 6, 15))} when={1763900000 + chance.randrange(4)} "
+              f"outcome=ok ms={chance.randint(1, 9)}.5 err=1e-07 det=1")
+    state, rows = chance.choice(("hot", "cold")), chance.randint(1, 3)
+    return seal(f"rec {environment} {state} {problem} im2col:rows={rows} {fields}")
 
 
 def write(name, chance):
     lines = [record(chance) for _ in range(RECORDS)]
     lines += [seal(f"env {i:016x} cpu=CPU%20{i} isa=avx2 threads=2 l3={chance.randrange(3)}") for i in range(4)]
     lines += [seal(f"rates {i:016x} when={chance.randrange(3)} f32={chance.randint(1, 9)}e+10") for i in range(4)]
-    lines += [seal(f"want {0:016x} hot fwd:f32:nchw:n1c{chance.randrange(9)}h8w8k8r1s1"), seal(f"later {chance.randrange(5)} thing")]
+    lines += [seal(f"want {0:016x} hot fwd:f32:nchw:n1c{chance.randrange(9)}h8w8k8r1s1")]
+    lines += [seal(f"later {chance.randrange(5)} thing")]
     with open(name, "w", encoding="utf-8", newline="") as file:
         file.write("convlab-cache 1\n" + "".join(lines))
     return name

@@ -25,7 +25,8 @@ static cvl_conv_desc problem(int c, int size, int batch)
 /* A record whose time is `off` times its estimate. */
 static struct cvl_record record(const cvl_conv_desc *desc, const char *candidate, double off)
 {
-    struct cvl_record made = { .environment = HERE, .state = CVL_HOT, .samples = 9, .estimate_ms = 2, .median_ms = 2 * off };
+    struct cvl_record made = { .environment = HERE, .state = CVL_HOT, .samples = 9, .estimate_ms = 2,
+                               .median_ms = 2 * off };
     const struct cvl_algo *algo;
     struct cvl_variant variant;
     assert_int_equal(cvl_candidate_parse(candidate, &algo, &variant), CVL_OK);
@@ -92,7 +93,8 @@ static void test_neighbours_and_knobs_count(void **state)
     for (int i = 0; i < 12; i++) {
         const cvl_conv_desc a = problem(48 + 4 * i, 56 + i, 1), b = problem(48 + 4 * i, 5 + i % 3, 1);
         const struct cvl_record records[] = {
-            record(&a, "im2col", 2), record(&b, "im2col", 0.5), record(&a, "im2col:rows=28", 1), record(&b, "im2col:rows=28", 1),
+            record(&a, "im2col", 2), record(&b, "im2col", 0.5),
+            record(&a, "im2col:rows=28", 1), record(&b, "im2col:rows=28", 1),
         };
         for (int j = 0; j < 4; j++)
             cvl_model_add(model, &records[j]);

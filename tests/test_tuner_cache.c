@@ -171,7 +171,8 @@ static void test_a_prior_is_confirmed_by_its_two_fastest(void **state)
     write_records(f, &far, 0, CVL_OUTCOME_OK, fastest);
     assert_int_equal(cvl_store_open(f->ctx, f->cache, &store), CVL_OK);
     for (int agrees = 0; agrees < 2; agrees++) {
-        struct cvl_survey survey = { .state = CVL_HOT, .environment = here, .environment_id = cvl_environment_id(&here) };
+        struct cvl_survey survey = { .state = CVL_HOT, .environment = here,
+                                     .environment_id = cvl_environment_id(&here) };
         struct cvl_prior prior;
         int needless = 0, usable = 0;
         assert_int_equal(cvl_survey_create(f->ctx, &f->desc, NULL, &survey), CVL_OK);

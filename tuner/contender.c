@@ -156,8 +156,9 @@ static size_t footprint(const struct cvl_arena *arena)
 }
 
 /* Where the third level holds everything, also after another candidate's run, what is to be fetched from there again is
- * a second level's worth at most, less than a fiftieth of a long run. Half of it must be enough: where the packed filters
- * together were larger than that, a candidate after one that shares its filter looked a quarter faster than its equal. */
+ * a second level's worth at most, less than a fiftieth of a long run. Half of it must be enough: where the packed
+ * filters together were larger than that, a candidate after one that shares its filter looked a quarter faster than its
+ * equal. */
 static bool is_long(const struct cvl_arena *arena, const struct cvl_contender *contender)
 {
     const struct cvl_cpu *cpu = cvl_cpu_info();

@@ -13,7 +13,7 @@
  * gain. */
 static const struct bar { int samples; double times; } bars[] = { { 1, 2.5 }, { 2, 1.06 }, { 3, 1.02 }, { 4, 0.99 } };
 #define AS_EXPECTED 1.2         /* so far behind by one sample and by its estimate, it is slow: bursts of 1.6 times pass
-                                   over several candidates' first samples on a shared machine, and alone they say nothing */
+                                   over several candidates' first samples on a shared machine, alone they say nothing */
 #define SAMPLES_OF_PATIENCE 8   /* after these, a possible gain of CVL_TIE_MOST is not worth more */
 #define ROUNDING 1e-6           /* the largest rel_error of those that only round, about */
 #define DOMINATED 1.5           /* so far behind one that is no worse, it is of no use to any query */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copies that turn planes into pixels where gemm/ would go element by element: every second column, as a filter with
- * stride 2 sees them, and the three planes of an RGB image. (Measured on a Zen 4, cycles for 16 elements: 9 and 6 instead
- * of 30; turning every column in blocks of 8 x 8 instead of gemm's 16 x 16 took 8 instead of 6.) */
+ * stride 2 sees them, and the three planes of an RGB image. (Measured on a Zen 4, cycles for 16 elements: 9 and 6
+ * instead of 30; turning every column in blocks of 8 x 8 instead of gemm's 16 x 16 took 8 instead of 6.) */
 #include "base/vec.h"
 #include "conv/igemm/igemm_filter.h"
 

@@ -50,7 +50,7 @@ dnnl_status_t cvl_dnnl_append_sum(dnnl_post_ops_t ops);
 dnnl_status_t cvl_dnnl_append_eltwise(dnnl_post_ops_t ops, const struct cvl_dnnl_attr *wanted);
 dnnl_status_t cvl_dnnl_set_x_zero(dnnl_primitive_attr_t attr);
 
-/* Do the sums of FWD and BWD_DATA in compiled code that is not brgemm's keep their order whatever the number of threads? */
+/* Do the sums of FWD and BWD_DATA in compiled code other than brgemm keep their order for any number of threads? */
 extern const bool cvl_dnnl_keeps_order;
 
 struct cvl_dnnl_conv {

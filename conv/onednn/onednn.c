@@ -3,11 +3,11 @@
  * library that a user of CPUs could pick instead. We choose an implementation, keep its filter in the format that it
  * wants, and hand over buffers; the algorithm (direct, with code generated for the problem) is oneDNN's.
  *
- * x and y stay in the caller's layout, and in nchw16c it is at its best on most shapes. Planes (NCHW) it may also have in
- * the layout that it likes best (knob `inner`: 1), with reorders before and after that count, as its users are told to do
- * and its version 3 does inside: version 2 lowers planes to a GEMM (C=3 stem, batch 1: 86 GFLOP/s instead of 30;
- * depthwise 16 instead of 4; a 3x3 filter's gradient 95 instead of 50). A packed filter is in the implementation's blocked format. A raw one is brought into it by every run, and a
- * filter's gradient out of it.
+ * x and y stay in the caller's layout, and in nchw16c it is at its best on most shapes. Planes (NCHW) it may also have
+ * in the layout that it likes best (knob `inner`: 1), with reorders before and after that count, as its users are told
+ * to do and its version 3 does inside: version 2 lowers planes to a GEMM (C=3 stem, batch 1: 86 GFLOP/s instead of 30;
+ * depthwise 16 instead of 4; a 3x3 filter's gradient 95 instead of 50). A packed filter is in the implementation's
+ * blocked format. A raw one is brought into it by every run, and a filter's gradient out of it.
  * Candidates: `filter` (knob) is the number of a filter format in filter_format.c, `impl` (knob) counts the
  * implementations with that format in the order of their names. With neither, oneDNN's first choice; its packed filter
  * may be of another format, and so of another packed id, for another size of image.
@@ -122,8 +122,10 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
     const double behind = variant->knob[CVL_ONEDNN_IMPL] > 0 ? 1.5 : 1;
     const bool inner = variant->knob[CVL_ONEDNN_INNER];
     const double copies = inner ? 4 : 0;
-    const double empty = desc->groups > 1 && desc->x_layout == CVL_NCHW && !inner ? 1 + 24.0 * desc->groups / desc->c : 1;
-    return 2e-6 + behind * (empty * cvl_conv_flops(desc) / (0.9 * rate) + (1 + copies) * moved / (2 * ctx->rates.copy_l3));
+    const bool leaves_lanes = desc->groups > 1 && desc->x_layout == CVL_NCHW && !inner;
+    const double empty = leaves_lanes ? 1 + 24.0 * desc->groups / desc->c : 1;
+    return 2e-6 + behind * (empty * cvl_conv_flops(desc) / (0.9 * rate)
+                            + (1 + copies) * moved / (2 * ctx->rates.copy_l3));
 }
 
 /* As for our f32 algorithms, in whatever order oneDNN adds; its exponential and error functions are polynomials good to

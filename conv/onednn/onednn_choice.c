@@ -162,7 +162,8 @@ static bool is_same_kind(const struct cvl_variant *a, const struct cvl_variant *
 
 /* oneDNN 2 lists an implementation twice when its code is in the primitive cache. Of formats without a number only the
  * first choice is of use, which needs none. */
-static bool is_new(const struct cvl_onednn_choices *choices, dnnl_primitive_desc_t pd, const struct cvl_variant *variant)
+static bool is_new(const struct cvl_onednn_choices *choices, dnnl_primitive_desc_t pd,
+                   const struct cvl_variant *variant)
 {
     for (int i = 0; i < choices->count; i++)
         if (is_same_kind(&choices->variant[i], variant)
@@ -177,7 +178,8 @@ static bool is_new(const struct cvl_onednn_choices *choices, dnnl_primitive_desc
 static bool is_deterministic(const cvl_conv_desc *desc, const char *name)
 {
     return cvl_conv_is_integer(desc)
-        || (cvl_dnnl_keeps_order && desc->pass != CVL_BWD_FILTER && !desc->epi.residual && strncmp(name, "jit", 3) == 0);
+        || (cvl_dnnl_keeps_order && desc->pass != CVL_BWD_FILTER && !desc->epi.residual
+            && strncmp(name, "jit", 3) == 0);
 }
 
 /* Implementations with equal formats are numbered by their names: what is in the primitive cache can change the order

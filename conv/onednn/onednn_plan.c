@@ -104,7 +104,9 @@ static cvl_status create_mds(const cvl_conv_desc *desc, struct cvl_onednn *state
     state->zero = cvl_dnnl_md_by_strides(1, one, dnnl_s32, one);
     state->image[0] = cvl_onednn_image_md(desc, CVL_X, false);
     state->image[1] = cvl_onednn_image_md(desc, CVL_Y, false);
-    return state->raw && state->zero && state->image[0] && state->image[1] ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory for oneDNN's descriptors");
+    if (!state->raw || !state->zero || !state->image[0] || !state->image[1])
+        return cvl_fail(CVL_ENOMEM, "no memory for oneDNN's descriptors");
+    return CVL_OK;
 }
 
 /* The implementation that the knobs name; without knobs, oneDNN's first choice. */
@@ -126,9 +128,9 @@ static cvl_status choose(cvl_plan *plan, dnnl_primitive_desc_t *pd)
     if (*pd)
         return CVL_OK;
     const char *name = cvl_filter_format_name(wanted[CVL_ONEDNN_FILTER]);
-    return cvl_fail(CVL_ENOTFOUND, "filter is %d (%s), impl is %d and inner is %d, and oneDNN has no such implementation "
-                    "here", wanted[CVL_ONEDNN_FILTER], name ? name : "no format", wanted[CVL_ONEDNN_IMPL],
-                    wanted[CVL_ONEDNN_INNER]);
+    return cvl_fail(CVL_ENOTFOUND, "filter is %d (%s), impl is %d and inner is %d, and oneDNN has no such "
+                    "implementation here", wanted[CVL_ONEDNN_FILTER], name ? name : "no format",
+                    wanted[CVL_ONEDNN_IMPL], wanted[CVL_ONEDNN_INNER]);
 }
 
 /* A filter in its own format needs no reorder, but for a gradient that is added to another. */

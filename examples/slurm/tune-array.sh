@@ -22,7 +22,7 @@ tasks=${SLURM_ARRAY_TASK_COUNT:-1}
 mkdir -p "$out"
 cache=$out/task-$task.cache
 status=0
-conv-bench --grid "$grid" --shard "$task/$tasks" --cache "$cache" --budget "${BUDGET:-3000}" --quiet --csv "$out/task-$task.csv" ||
-    status=$?
+conv-bench --grid "$grid" --shard "$task/$tasks" --cache "$cache" --budget "${BUDGET:-3000}" --quiet \
+    --csv "$out/task-$task.csv" || status=$?
 conv-cache export --cache "$cache" "$out/task-$task.cvl"
 exit "$status"

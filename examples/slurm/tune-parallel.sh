@@ -10,7 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 task=0
 for host; do
     task=$((task + 1))
-    ${REMOTE_SHELL:-ssh} "$host" "SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=$# sh '$here/tune-array.sh' '$grid' '$out'" &
+    ${REMOTE_SHELL:-ssh} "$host" \
+        "SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=$# sh '$here/tune-array.sh' '$grid' '$out'" &
 done
 wait
 conv-cache merge -o "$out/tuned.cvl" "$out"/task-*.cvl

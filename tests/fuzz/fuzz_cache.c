@@ -67,7 +67,8 @@ static void add_sealed(struct cvl_line_set *set, const uint8_t *bytes, size_t co
         at += length + 1;
         if (kept >= 8 && memcmp(line, "convlab-", 8) == 0)   /* a schema line is no record, whatever it ends with */
             continue;
-        const int total = snprintf(sealed, sizeof sealed, "%.*s crc=%08x", (int)kept, line, cvl_crc32(line, strnlen(line, kept)));
+        const int total = snprintf(sealed, sizeof sealed, "%.*s crc=%08x", (int)kept, line,
+                                   cvl_crc32(line, strnlen(line, kept)));
         cvl_line_set_add(set, sealed, (size_t)total, NULL);
     }
 }
@@ -93,7 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     if (cvl_line_set_write(set, back) != CVL_OK)
         abort();
     const size_t written = get(back, first, sizeof first);
-    if (cvl_line_set_read(again, back, &report) != CVL_OK || report.bad || cvl_line_set_count(again) != cvl_line_set_count(set) ||
+    if (cvl_line_set_read(again, back, &report) != CVL_OK || report.bad ||
+        cvl_line_set_count(again) != cvl_line_set_count(set) ||
         cvl_line_set_write(again, back) != CVL_OK || get(back, second, sizeof second) != written ||
         memcmp(first, second, written) != 0)
         abort();
