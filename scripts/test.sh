@@ -69,9 +69,10 @@ step_arm() {
     fi
     suite_targets="tests/test_oracle tests/test_gemm tests/test_vec tests/test_plan tests/test_plan_args
         tests/test_workspace tests/test_alloc"
-    suite_arguments="--suite levels" CVL_TEST_PROBLEMS=40 \
-        suite arm --cross-file "$root/scripts/aarch64.ini" -Donednn=disabled
-    suite_targets=
+    suite_arguments="--suite levels"
+    export CVL_TEST_PROBLEMS=40
+    suite arm --cross-file "$root/scripts/aarch64.ini" -Donednn=disabled
+    unset suite_targets suite_arguments CVL_TEST_PROBLEMS
 }
 step_problems() { check ten-thousand-random-problems "$out/gcc/tests/test_oracle" --problems 10000; }
 step_nets() { check every-net-verified python3 "$root/tests/verify_nets.py" "$out/gcc/bench/conv-bench" "$root/bench/nets"; }
