@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""summary.py [--layers] [--peer NAME] [--only REGEX] [--fastest OUT.csv] CSV...: what tables of conv-bench say of networks.
+"""summary.py [--layers] [--peer NAME] [--only REGEX] [--fastest OUT.csv] CSV...: conv-bench's tables, by network.
 
 For each file, pass, layout and number of threads, and each algorithm at its fastest candidate per layer: how many
 layers it took, the geometric means of GFLOP/s and of the share of the peak, the sum of its times (each layer as often

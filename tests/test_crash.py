@@ -42,8 +42,8 @@ class Tuner:
         """Its time begins with its result file: a busy machine is slow to start a process."""
         if self.begun is None and os.path.exists(self.csv):
             self.begun = time.monotonic()
-        is_late = self.begun is not None and time.monotonic() >= self.begun + self.longest
-        return is_late or self.process.poll() is not None
+        return self.process.poll() is not None or (
+            self.begun is not None and time.monotonic() >= self.begun + self.longest)
 
     def end(self):
         """True when it was killed. One that ended by itself did so without a complaint."""
