@@ -72,7 +72,7 @@ static double tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors
     return kern->begin_slots + steps * fmax(rows * vectors, fmax(vectors + kern->load_slots * (rows + 1), 5));
 }
 
-static double tiles_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, int widest)
+double cvl_tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, int widest)
 {
     double slots = 0;
     for (int left = vectors; left > 0;) {
@@ -94,7 +94,7 @@ int cvl_tile_shape(const struct cvl_gemm_kern *kern, int rows, int vectors, int 
     for (int width = 1; width <= CVL_TILE_VECTORS; width++) {
         if (!kern->rows_max[width] || (width > vectors && width > 1))
             continue;
-        const double took = tiles_slots(kern, rows, vectors, steps, width);
+        const double took = cvl_tile_slots(kern, rows, vectors, steps, width);
         if (took < 0.999 * least) {
             least = took;
             best = width;

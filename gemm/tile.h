@@ -70,4 +70,7 @@ void cvl_tile_rows(const struct cvl_gemm_kern *kern, struct cvl_tile *tile, int 
  * unless NULL: about how long all of it takes, a multiply-add of a vector being one. */
 int cvl_tile_shape(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, double *slots);
 
+/* The same for tiles of at most so many vectors. */
+double cvl_tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, int widest);
+
 #endif

@@ -140,7 +140,7 @@ void cvl_igemm_multiply_channels(const struct cvl_igemm_block *block)
     const struct cvl_igemm_cut *cut = &block->job->cut;
     struct panels panels = { .count = 0 };
     for (; panels.first < block->panels; panels.first += panels.count) {
-        panels.count = cvl_igemm_narrow(g->kern, cvl_min(cut->widest, block->panels - panels.first));
+        panels.count = cvl_igemm_take(g->kern, cut->widest, block->panels - panels.first);
         panels.next = next_panels(block, panels.first, panels.count);
         for (int i = 0; i < cut->row_classes; i++)
             for (int j = 0; j < cut->column_classes; j++) {

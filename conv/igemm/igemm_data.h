@@ -72,4 +72,10 @@ static inline int cvl_igemm_narrow(const struct cvl_gemm_kern *kern, int vectors
     return vectors;
 }
 
+/* Vectors of the next tile: 3 and 1 would be slower than 2 and 2. */
+static inline int cvl_igemm_take(const struct cvl_gemm_kern *kern, int widest, int left)
+{
+    return cvl_igemm_narrow(kern, widest > 2 && left == widest + 1 ? widest - 1 : cvl_min(widest, left));
+}
+
 #endif
