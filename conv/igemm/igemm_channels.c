@@ -57,14 +57,20 @@ static void multiply_row(const struct cvl_igemm_block *block, const struct cvl_i
     }
 }
 
-/* From some panels to those that come next: in this chunk, or the first ones of the next chunk; 0: unknown. */
+/* From some panels to those that come next: in this chunk, or the first ones of the next chunk, or those of the next
+ * task; 0: unknown. */
 static ptrdiff_t next_panels(const struct cvl_igemm_block *block, int panel, int count)
 {
     const struct cvl_igemm *g = block->job->igemm;
+    const ptrdiff_t lanes = g->kern->lanes;
     if (panel + count < block->panels)
         return count * block->b_panel;
-    const bool more = block->job->packed && block->channel + block->channels < g->in_channels;
-    return more ? (ptrdiff_t)block->channels * g->kern->lanes - panel * block->b_panel : 0;
+    if (!block->job->packed)
+        return 0;
+    if (block->channel + block->channels < g->in_channels)
+        return block->channels * lanes - panel * block->b_panel;
+    const bool more = block->first_panel + panel + count < g->panels;
+    return more ? count * block->b_panel - block->channel * lanes : 0;
 }
 
 static struct cvl_tile start_panels(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int row,

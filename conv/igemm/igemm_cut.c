@@ -90,10 +90,10 @@ static enum cvl_igemm_lanes choose_lanes(const struct cvl_igemm *g, const struct
     return columns < channels ? CVL_IGEMM_COLUMNS : CVL_IGEMM_CHANNELS;
 }
 
-/* Rows of a tile that fall on the same lines of the cache must not be more than its ways, and the rows of a tile of one
- * vector are (in place such tiles ran at half the speed); of more taps than one the band serves all. A few channels that lie apart would be a short innermost
- * loop, and narrow rows of them a line of the cache for each step, so they are woven into a band. (For wide rows a band
- * lost in NCHW: 89 to 102 GFLOP/s at 14x14; at 7x7 it wins, 103 to 82.) */
+/* Rows of a tile that fall on the same lines of the cache must not be more than its ways, as those of a tile of one
+ * vector are (in place such tiles ran at half the speed); with several taps a band serves all of them. A few channels
+ * that lie apart would be a short innermost loop, and narrow rows of them a line of the cache for each step, so they
+ * are woven into a band. (For wide rows a band lost in NCHW: 89 to 102 GFLOP/s at 14x14; at 7x7 it wins, 103 to 82.) */
 static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     const struct cvl_axis *a = &cut->columns;
@@ -105,7 +105,8 @@ static bool can_stay(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
     if (knob)
         return knob == 2;
     if (g->in.at[1] == 1)
-        return a->count <= 4 || a->step * cut->in_column % 1024 != 0 || (a->taps * cut->rows.taps == 1 && g->panels > 1);
+        return a->count <= 4 || a->step * cut->in_column % 1024 != 0
+            || (a->taps * cut->rows.taps == 1 && g->panels > 1);
     return a->taps == 1 || (g->in_channels >= CHANNELS_APART && a->count >= COLUMNS_WIDE);
 }
 
@@ -173,11 +174,12 @@ static double task_count(const struct cvl_igemm *g, const struct cvl_igemm_cut *
 }
 
 /* More tasks from fewer channels each. The band is filled once more for each of them, which costs about 3/16 of a
- * multiplication with one panel and one tap. */
+ * multiplication with one panel and one tap. 8 panels are tiles of 3, 3 and 2 vectors; 4 lost 3 % with tiles of 2, and
+ * 6 share out 32 panels unevenly. */
 static void split_panels(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, int tasks)
 {
     const int taps = cvl_max(1, cut->rows.taps * cut->columns.taps);
-    const int least = cut->in_place ? 4 : cvl_max(4, 16 / taps);
+    const int least = cut->in_place ? 8 : cvl_max(4, 16 / taps);
     const double flops = 2.0 * cut->block_rows * cut->block_columns * taps * g->in_channels * g->kern->lanes;
     cut->out_panels = g->panels;
     while (cut->out_panels >= 2 * least && task_count(g, cut) < tasks && flops * cut->out_panels > 2 * TASK_FLOPS)
@@ -230,8 +232,9 @@ static int widest_tile(const struct cvl_igemm *g, const struct cvl_igemm_cut *cu
     const int large = g->kern->rows_max[3] * 3 > g->kern->rows_max[2] * 2 ? 3 : 2;
     double least;
     const int best = cvl_tile_shape(g->kern, rows, vectors, steps, &least);
-    return channels && large <= vectors && cvl_tile_slots(g->kern, rows, vectors, steps, large) < 1.003 * least ? large
-                                                                                                                 : best;
+    const bool level = channels && large <= vectors
+                    && cvl_tile_slots(g->kern, rows, vectors, steps, large) < 1.003 * least;
+    return level ? large : best;
 }
 
 struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, bool raw)
