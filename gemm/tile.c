@@ -66,10 +66,12 @@ void cvl_tile_rows(const struct cvl_gemm_kern *kern, struct cvl_tile *t, int row
     }
 }
 
+static double larger(double a, double b) { return a > b ? a : b; }
+
 /* What a tile takes, in multiply-adds of a vector: one for each sum in each step, or the loads that feed them. */
 static double tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps)
 {
-    return kern->begin_slots + steps * fmax(rows * vectors, fmax(vectors + kern->load_slots * (rows + 1), 5));
+    return kern->begin_slots + steps * larger(rows * vectors, larger(vectors + kern->load_slots * (rows + 1), 5));
 }
 
 double cvl_tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, int steps, int widest)
@@ -79,10 +81,10 @@ double cvl_tile_slots(const struct cvl_gemm_kern *kern, int rows, int vectors, i
         int take = min(left, widest);
         while (!kern->rows_max[take])
             take--;
-        const int tiles = divide(rows, kern->rows_max[take]);
-        const int low = rows / tiles, high = rows % tiles;
-        slots += high * tile_slots(kern, low + 1, take, steps) + (tiles - high) * tile_slots(kern, low, take, steps);
-        left -= take;
+        const int tiles = divide(rows, kern->rows_max[take]), low = rows / tiles, high = rows % tiles;
+        const double lower = (tiles - high) * tile_slots(kern, low, take, steps);
+        slots += left / take * (high ? lower + high * tile_slots(kern, low + 1, take, steps) : lower);
+        left %= take;
     }
     return slots;
 }
