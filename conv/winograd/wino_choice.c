@@ -41,13 +41,22 @@ static double product_cycles(const struct cvl_wino *w)
     return cycles;
 }
 
+/* Floats of the filter that the products fetch from beyond the second-level cache. Each block of tiles takes it all;
+ * staged, a group of panels stays there for all blocks if it has room beside the tiles. */
+static double fetched_floats(const struct cvl_wino *w)
+{
+    const double l2 = cvl_cpu_info()->l2 ? (double)cvl_cpu_info()->l2 : 1 << 20;
+    const bool stays = w->staged && w->u_floats * sizeof(float) / w->groups < 0.8 * l2;
+    return (double)w->u_floats * (stays ? 1 : w->blocks);
+}
+
 /* Lines that the products fetch from beyond the second-level cache, a cycle each where most of that is hidden. It is
  * not where a whole problem's tiles are written and read again, from memory if no cache holds them. */
 static double traffic_cycles(const struct cvl_wino *w)
 {
     const double l2 = cvl_cpu_info()->l2 ? (double)cvl_cpu_info()->l2 : 1 << 20, lines = 16;
     const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
-    const double filter = w->u_floats / lines * (w->staged ? 1 : w->blocks);
+    const double filter = fetched_floats(w) / lines;
     const double v = (double)w->v_floats, products = (double)w->m_floats * w->groups;
     const bool spills = (v + w->m_floats) * sizeof(float) > 0.8 * l2;
     const double spilled = spills ? (v * (w->groups + 1) + 2 * products) / lines : 0;
@@ -61,21 +70,18 @@ double cvl_wino_cycles(const struct cvl_wino *w)
     return w->tiles == 0 ? 0 : w->staged ? 1.08 * cycles : cycles;   /* staged, as measured on one thread */
 }
 
-/* A filter that no cache holds comes at the speed of memory, three times that of a copy; from 0.6 of the third level on
- * more and more of it. It is fetched ahead, and hidden but for its share of the time: with 4 tiles to multiply by each
- * line nothing was (512 channels, 7x7), with 6 half, with 9 and more a quarter. */
+/* The filter streams from the third level, and from memory hardly slower. It is fetched ahead, and hidden the better the
+ * longer its tiles take: at 4 tiles a line of it took 6 cycles more, at 6 and 8 three to five, at 16 two (F(4), 448
+ * channels, 8x8), at 64 the one of traffic_cycles. */
 static double seconds_of(const struct cvl_wino *w)
 {
     const struct cvl_rates *rates = &w->ctx->rates;
-    const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
     const double computed = cvl_wino_cycles(w) * 2 * w->lanes / rates->f32_flops;
-    const double filter = (double)w->u_floats * sizeof(float);
-    const double beyond = fmin(1, fmax(0, (filter - 0.6 * l3) / (0.4 * l3)));
-    const double fetched = beyond * filter * (w->staged ? 1 : w->blocks) / (3 * rates->copy_dram);
+    const double fetched = fetched_floats(w) * sizeof(float) / rates->copy_l3;
     const double longer = fmax(computed, fetched), shorter = fmin(computed, fetched);
     const double tasks = w->staged ? w->groups : w->blocks, threads = w->ctx->threads;
     const double waste = tasks ? ceil(tasks / threads) * threads / tasks : 1;
-    return w->tiles == 0 ? 1e-6 : longer + 0.8 * shorter * shorter / longer + computed * (waste - 1) + 1e-6;
+    return w->tiles == 0 ? 1e-6 : longer + 0.6 * shorter * shorter / longer + computed * (waste - 1) + 1e-6;
 }
 
 double cvl_wino_estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
