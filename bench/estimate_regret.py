@@ -21,13 +21,15 @@ def rows(path):
 
 
 def measured_times(paths):
-    """{(problem, threads, isa): {candidate: ms}} of those that were right."""
+    """{(problem, threads, isa): {candidate: ms}} of those that were right; the least of several files, as a disturbance
+    during few rounds makes their median longer and never shorter."""
     times = {}
     for path in paths:
         for row in rows(path):
             if row["median_ms"] and row["status"] in ("ok", "eliminated"):
                 key = row["problem"], row["threads"], row["isa"]
-                times.setdefault(key, {})[row["candidate"]] = float(row["median_ms"])
+                known, ms = times.setdefault(key, {}), float(row["median_ms"])
+                known[row["candidate"]] = min(ms, known.get(row["candidate"], ms))
     return times
 
 
