@@ -68,3 +68,20 @@ struct cvl_slide cvl_slide_of(const struct cvl_axis *axis, int class)
         .w = axis->w, .w_step = axis->w_step,
     };
 }
+
+static double inside(int outputs, int stride, int dil, int pad, int taps, int extent)
+{
+    double met = 0;
+    for (int i = 0; i < outputs; i++) {
+        int first, last;
+        cvl_tap_range(i, stride, dil, pad, taps, extent, &first, &last);
+        met += last - first;
+    }
+    return dil > 1 && outputs > 0 ? met / outputs / taps : 1;
+}
+
+double cvl_axis_inside(const cvl_conv_desc *desc)
+{
+    return inside(cvl_conv_p(desc), desc->stride_h, desc->dil_h, desc->pad_top, desc->r, desc->h)
+         * inside(cvl_conv_q(desc), desc->stride_w, desc->dil_w, desc->pad_left, desc->s, desc->w);
+}

@@ -41,4 +41,8 @@ static inline int cvl_min(int a, int b) { return a < b ? a : b; }
 static inline int cvl_max(int a, int b) { return a > b ? a : b; }
 static inline int cvl_divide_up(int a, int b) { return a / b + (a % b > 0); }   /* b > 0 */
 
+/* The share of a dilated convolution's multiplications that meet the image: with a dilation of 24 and as much padding,
+ * 0.57 at 65x65. Undilated, tiles at the edges cost what they leave out, and it is 1. */
+double cvl_axis_inside(const cvl_conv_desc *desc);
+
 #endif

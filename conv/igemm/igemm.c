@@ -119,8 +119,8 @@ static double estimate_data(const struct cvl_igemm *g)
         return cvl_conv_flops(desc) / (0.8 * ctx->rates.f32_flops) + memory / 4;
     const struct cvl_igemm_cut cut = cvl_igemm_cut(g, !desc->const_filter);
     const double copied = cut.in_place ? 0 : read * cut.out_blocks;
-    return data_slots(g, &cut) * 2 * g->kern->lanes / (tile_rate * ctx->rates.f32_flops) + copied / ctx->rates.copy_l2
-         + memory / 4;
+    const double slots = data_slots(g, &cut) * cvl_axis_inside(desc);
+    return slots * 2 * g->kern->lanes / (tile_rate * ctx->rates.f32_flops) + copied / ctx->rates.copy_l2 + memory / 4;
 }
 
 /* Half of the lanes' channels may be empty; 5 multiply-adds of a vector begin and end each 448 pixels. */

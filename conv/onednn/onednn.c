@@ -33,7 +33,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "conv/accuracy.h"
-#include "conv/desc.h"
+#include "conv/axis.h"
 
 #include <math.h>
 #include <string.h>
@@ -134,8 +134,8 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
     const double behind = variant->knob[CVL_ONEDNN_IMPL] > 0 ? 1.5 : 1;
     const bool inner = variant->knob[CVL_ONEDNN_INNER];
     const double copies = !inner ? 0 : desc->c <= 4 ? 1 : 4;
-    return 2e-6 + behind * (emptiness(desc, inner) * cvl_conv_flops(desc) / (0.9 * rate)
-                            + (1 + copies) * moved / (2 * ctx->rates.copy_l3));
+    const double multiplied = emptiness(desc, inner) * cvl_axis_inside(desc) * cvl_conv_flops(desc);
+    return 2e-6 + behind * (multiplied / (0.9 * rate) + (1 + copies) * moved / (2 * ctx->rates.copy_l3));
 }
 
 /* As for our f32 algorithms, in whatever order oneDNN adds; its exponential and error functions are polynomials good to
