@@ -6,9 +6,9 @@
  *      1964), candidates with other knobs being farther away.
  * Both shrink to "no correction" where little is known. Trained on ResNet-50 and VGG-16 (one thread, Zen 4), the regret
  * of the estimates fell from 4.9 to 1.6 % on ResNeXt-50 and from 2.5 to 0.6 % on ConvNeXt-T, and rose from 2.6 to 3.9 %
- * on Inception-v3 and from 3.5 to 5.4 % on EfficientNet-B0. With an earlier version of the estimates:
- * by the regression alone to 5.5 % on Inception-v3, by neighbours alone to 3.0 %. A distance
- * between knobs that is 1 instead of KNOBS lets candidates of one algorithm blur into each other: 13 % on U-Net. */
+ * on Inception-v3 and from 3.5 to 5.4 % on EfficientNet-B0. Of an earlier 5.6 % on Inception-v3 it left 1.2 %, the
+ * regression alone 5.5 %, neighbours alone 3.0 %; a distance between knobs that is 1 instead of KNOBS lets candidates
+ * of one algorithm blur into each other. */
 #include "tuner/model.h"
 
 #include <math.h>
