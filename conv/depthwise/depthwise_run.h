@@ -78,9 +78,9 @@ CVL_INLINE bool is_rare(const struct cvl_dw_finish *f) { return f->residual || f
 
 /* What is rare, a residual or an activation that needs registers: `count` vectors of sums to out, `apart` elements from
  * each other, their lanes `lane` elements. */
-static __attribute__((noinline)) void finish_apart(const struct cvl_dw_finish *f, const float *sums, int count,
-                                                   int lanes, float *out, ptrdiff_t offset, ptrdiff_t apart,
-                                                   ptrdiff_t lane)
+static __attribute__((noinline, unused)) void finish_apart(const struct cvl_dw_finish *f, const float *sums, int count,
+                                                           int lanes, float *out, ptrdiff_t offset, ptrdiff_t apart,
+                                                           ptrdiff_t lane)
 {
     const float *residual = f->residual ? f->residual + offset : NULL;
     for (int t = 0; t < count; t++) {
