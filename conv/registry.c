@@ -9,9 +9,9 @@
 #include <limits.h>
 #include <string.h>
 
-#define DECLARE(name) extern const struct cvl_algo cvl_algo_##name;
-#define ENTRY(name) &cvl_algo_##name,
-#define NAME(name) " " #name
+#define DECLARE(id, name) extern const struct cvl_algo cvl_algo_##id;
+#define ENTRY(id, name) &cvl_algo_##id,
+#define NAME(id, name) " " name
 CVL_ALGO_LIST(DECLARE)
 
 const struct cvl_algo *const cvl_algos[] = { CVL_ALGO_LIST(ENTRY) NULL };
