@@ -98,7 +98,7 @@ cvl_status cvl_ctx_create(const cvl_ctx_options *options, cvl_ctx **ctx)
     made->pool = all.pool;
     made->log = all.log ? all.log : getenv("CVL_VERBOSE") ? log_to_stderr : NULL;
     made->log_arg = all.log_arg;
-    made->rates = cvl_rates_nominal(made->isa, made->threads);
+    made->rates = cvl_rates_of(made);
     *ctx = made;
     return CVL_OK;
 }

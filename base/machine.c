@@ -123,10 +123,21 @@ static void measure_bandwidths(const cvl_ctx *ctx, double seconds, struct cvl_ra
             *sets[i].rate = copy_rate(ctx, sets[i].bytes, *sets[i].rate, seconds / count);
 }
 
+struct cvl_rates cvl_rates_of(const cvl_ctx *ctx)
+{
+    const struct cvl_device *device = ctx->device;
+    return device->nominal_rates ? device->nominal_rates(device) : cvl_rates_nominal(ctx->isa, ctx->threads);
+}
+
 struct cvl_rates cvl_rates_measure(const cvl_ctx *ctx, double seconds, bool bandwidths)
 {
     const struct cvl_peak_kern *kern = kerns[ctx->isa];
-    struct cvl_rates rates = cvl_rates_nominal(ctx->isa, ctx->threads);
+    struct cvl_rates rates = cvl_rates_of(ctx);
+    if (ctx->device->measure_rates) {
+        if (ctx->device->measure_rates(ctx->device, seconds, &rates) != CVL_OK)
+            cvl_log(ctx, CVL_LOG_WARNING, "the rates of %s are not measured: %s", ctx->device->name, cvl_last_error());
+        return rates;
+    }
     const double share = bandwidths ? seconds / 4 : seconds / 2;
     struct load fma = { .ctx = ctx, .task = fma_task, .work = kern->fma_flops };
     struct load dot = { .ctx = ctx, .task = dot_task, .work = kern->dot_ops };

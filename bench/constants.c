@@ -9,8 +9,9 @@ static cvl_status add(struct cvl_store *store, const cvl_ctx *ctx, const struct 
 {
     const struct cvl_environment here = cvl_environment_of(ctx);
     const struct cvl_rates kept = {
-        cvl_record_round(rates->f32_flops), cvl_record_round(rates->s8_ops), cvl_record_round(rates->copy_l2),
-        cvl_record_round(rates->copy_l3), cvl_record_round(rates->copy_dram), true,
+        .f32_flops = cvl_record_round(rates->f32_flops), .s8_ops = cvl_record_round(rates->s8_ops),
+        .copy_l2 = cvl_record_round(rates->copy_l2), .copy_l3 = cvl_record_round(rates->copy_l3),
+        .copy_dram = cvl_record_round(rates->copy_dram), .measured = true,
     };
     char line[CVL_LINE_MAX];
     size_t length = cvl_environment_print(&here, line);

@@ -91,8 +91,10 @@ static cvl_status open_tuners(const char *command)
 
 static void describe_place(struct bench_place *place)
 {
+    const struct cvl_device *device = sweep.ctx->device;
     *place = (struct bench_place){
-        .machine = cvl_cpu_info()->model, .isa = cvl_ctx_isa(sweep.ctx), .device = sweep.ctx->device->name,
+        .machine = *device->model ? device->model : cvl_cpu_info()->model, .isa = cvl_ctx_isa(sweep.ctx),
+        .device = device->name,
         .commit = BENCH_COMMIT, .threads = cvl_ctx_threads(sweep.ctx), .state = (cvl_state)config.state,
     };
     if (!config.verify && effective_mode() != CVL_MODE_ESTIMATE)   /* else nothing has a time to compare with it */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "base/ctx.h"
+#include "base/error.h"
 #include "base/text.h"
 #include "bench/constants.h"
 #include "bench/nets.h"
@@ -30,8 +31,12 @@ void list_algos(FILE *to, const cvl_ctx *ctx)
             cvl_text_add(&text, "%s%s", i ? ":" : "", algo->knobs[i]);
         const struct cvl_device *device;
         const bool missing = algo->device != ctx->device->kind && cvl_device_get(algo->device, 0, &device) != CVL_OK;
-        fprintf(to, "%-14s %8d  %-6s  %-24s  %s%s%s\n", algo->name, algo->revision, device_names[algo->device], knobs,
-                missing ? cvl_last_error() : "yes", algo->version ? ", " : "", algo->version ? algo->version() : "");
+        const char *lacks = algo->lacks ? algo->lacks() : NULL;
+        fprintf(to, "%-14s %8d  %-6s  %-24s  %s", algo->name, algo->revision, device_names[algo->device], knobs,
+                missing ? cvl_last_error() : lacks ? lacks : "yes");
+        if (missing && lacks)
+            fprintf(to, "; %s", lacks);
+        fprintf(to, "%s%s\n", algo->version && !lacks ? ", " : "", algo->version && !lacks ? algo->version() : "");
     }
 }
 
@@ -69,6 +74,32 @@ static void put_rates(FILE *to, const struct cvl_rates rates[2])
     }
 }
 
+static cvl_status list_gpu(FILE *to, const cvl_ctx *ctx)
+{
+    const struct cvl_device *device = ctx->device;
+    const struct cvl_rates rates = cvl_rates_measure(ctx, 2, true), nominal = device->nominal_rates(device);
+    const struct { const char *what, *unit; double measured, nominal; } rows[] = {
+        { "f32 multiply-add peak", "GFLOP/s", rates.f32_flops, nominal.f32_flops },
+        { "tf32 multiply-add peak", "GFLOP/s", rates.tf32_flops, nominal.tf32_flops },
+        { "bf16 multiply-add peak", "GFLOP/s", rates.bf16_flops, nominal.bf16_flops },
+        { "copy in the L2 cache", "GB/s", rates.copy_l2, nominal.copy_l2 },
+        { "copy in memory", "GB/s", rates.copy_dram, nominal.copy_dram },
+    };
+    char text[BYTES_TEXT_MAX];
+    if (!rates.measured)
+        return cvl_fail(CVL_EDEVICE, "%s could not be measured: %.256s", device->name, cvl_last_error());
+    fprintf(to, "%-14s %s\n%-14s %d.%d\n%-14s %d\n", "GPU", device->model, "capability", device->capability / 10,
+            device->capability % 10, "processors", device->multiprocessors);
+    fprintf(to, "%-14s %s\n", "L2 cache", report_bytes(device->l2_bytes, text));
+    fprintf(to, "%-14s %s\n", "memory", report_bytes(device->memory_bytes, text));
+    fprintf(to, "%-14s driver %s, runtime %s\n\n%-24s %13s %13s\n", "CUDA", device->driver, device->runtime, "", "measured",
+            "by its clocks");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        fprintf(to, "%-24s %13.1f %13.1f  %s\n", rows[i].what, rows[i].measured / 1e9, rows[i].nominal / 1e9,
+                rows[i].unit);
+    return CVL_OK;
+}
+
 static void put_cache(FILE *to, const char *title, size_t bytes)
 {
     char text[BYTES_TEXT_MAX];
@@ -80,6 +111,8 @@ cvl_status list_machine(FILE *to, const cvl_ctx *ctx, const char *path)
     const struct cvl_cpu *cpu = cvl_cpu_info();
     cvl_ctx_options options;
     cvl_ctx *single;
+    if (ctx->device->kind != CVL_CPU)
+        return list_gpu(to, ctx);
     cvl_ctx_options_init(&options);
     options.threads = 1;
     cvl_status status = cvl_ctx_create(&options, &single);

@@ -2,6 +2,7 @@
 #include "bench/profile_report.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/profile.h"
 #include "bench/run_buffers.h"
 #include "conv/algo.h"
@@ -43,10 +44,12 @@ cvl_status profile_print(FILE *to, const cvl_plan *plan)
     struct cvl_problem problem;
     struct profiled profiled;
     struct run_buffers buffers;
+    if (plan->ctx->device->kind != CVL_CPU)
+        return cvl_fail(CVL_EUNSUP, "parts of a run are timed on the CPU alone");
     cvl_status status = cvl_problem_create(&plan->desc, 1, NULL, &problem);
     if (status != CVL_OK)
         return status;
-    status = run_buffers_create(plan, &problem.args, &buffers);
+    status = run_buffers_create(plan->ctx->device, plan, &problem.args, &buffers);
     if (status == CVL_OK) {
         status = run_often(plan, &problem.args, buffers.workspace, &profiled);
         run_buffers_free(&buffers);

@@ -84,10 +84,27 @@ double report_time_ms(const cvl_result *result)
     return result->samples > 0 ? result->median_ms : result->estimate_ms;
 }
 
-/* bf16 and f16 tensors are held against the f32 peak: that is what every candidate for them can count on. */
+/* On a CPU, bf16 and f16 tensors are held against the f32 peak: that is what every candidate for them can count on. */
+double report_rate(const struct cvl_rates *peak, const cvl_conv_desc *desc, const char **name)
+{
+    const bool halves = !cvl_conv_is_integer(desc) && (!cvl_conv_is_f32(desc) || desc->math > CVL_MATH_TF32);
+    const struct { bool is; const char *name; double rate; } rates[] = {
+        { cvl_conv_is_integer(desc), "int8", peak->s8_ops },
+        { halves && peak->bf16_flops > 0, "bf16", peak->bf16_flops },
+        { desc->math == CVL_MATH_TF32 && peak->tf32_flops > 0, "tf32", peak->tf32_flops },
+        { true, "f32", peak->f32_flops },
+    };
+    int i = 0;
+    while (!rates[i].is)
+        i++;
+    *name = rates[i].name;
+    return rates[i].rate;
+}
+
 double report_peak(const struct layer_report *report)
 {
-    return cvl_conv_is_integer(&report->layer->desc) ? report->place->peak.s8_ops : report->place->peak.f32_flops;
+    const char *name;
+    return report_rate(&report->place->peak, &report->layer->desc, &name);
 }
 
 double report_gflops(const struct layer_report *report, const cvl_result *result)

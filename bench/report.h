@@ -42,6 +42,8 @@ cvl_source report_source(const struct layer_report *report);   /* measured when 
 bool       report_has_fault(const struct layer_report *report); /* a wrong or a failed one */
 
 double report_time_ms(const cvl_result *result);               /* the median, else the estimate, else 0 */
+/* What a problem's rate is compared with, operations a second, and its name: "f32". */
+double report_rate(const struct cvl_rates *peak, const cvl_conv_desc *desc, const char **name);
 double report_peak(const struct layer_report *report);         /* operations per second, of the problem's type */
 double report_gflops(const struct layer_report *report, const cvl_result *result);    /* 0: not measured */
 double report_percent_peak(const struct layer_report *report, const cvl_result *result);

@@ -40,14 +40,14 @@ static const char *error_text(const cvl_result *result, char text[16])
 
 void report_table_heading(FILE *to, const struct layer_list *list, const struct bench_place *place)
 {
-    const cvl_dtype type = list->count ? list->at[0].desc.w_type : CVL_F32;
-    const bool integer = type == CVL_S8 || type == CVL_S32;
     fprintf(to, "conv-bench %s, commit %s\n", cvl_version(), place->commit);
     fprintf(to, "%s, %s, isa %s, %d thread%s", place->machine, place->device, place->isa, place->threads,
             place->threads == 1 ? "" : "s");
-    if (place->peak.measured)
-        fprintf(to, ", %s peak %.1f %s", integer ? "int8" : "f32",
-                (integer ? place->peak.s8_ops : place->peak.f32_flops) / 1e9, integer ? "GOP/s" : "GFLOP/s");
+    if (place->peak.measured && list->count > 0) {
+        const char *name;
+        const double rate = report_rate(&place->peak, &list->at[0].desc, &name);
+        fprintf(to, ", %s peak %.1f %s", name, rate / 1e9, strcmp(name, "int8") == 0 ? "GOP/s" : "GFLOP/s");
+    }
     fputs("\n\n", to);
 }
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/run_buffers.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 
-cvl_status run_buffers_create(const cvl_plan *plan, cvl_conv_args *args, struct run_buffers *buffers)
+cvl_status run_buffers_create(const struct cvl_device *device, const cvl_plan *plan, cvl_conv_args *args,
+                              struct run_buffers *buffers)
 {
     const size_t workspace_bytes = cvl_plan_workspace_size(plan), packed_bytes = cvl_plan_packed_size(plan);
     cvl_status status = CVL_OK;
-    *buffers = (struct run_buffers){ cvl_alloc(workspace_bytes), cvl_alloc(packed_bytes) };
-    if (!buffers->workspace || !buffers->packed)
+    *buffers = (struct run_buffers){ .device = device };
+    if (workspace_bytes)
+        buffers->workspace = device->alloc(device, workspace_bytes);
+    if (packed_bytes)
+        buffers->packed = device->alloc(device, packed_bytes);
+    if ((workspace_bytes && !buffers->workspace) || (packed_bytes && !buffers->packed))
         status = cvl_fail(CVL_ENOMEM, "no memory for a workspace of %zu bytes and a packed filter of %zu",
                           workspace_bytes, packed_bytes);
     else if (packed_bytes) {
@@ -23,7 +27,9 @@ cvl_status run_buffers_create(const cvl_plan *plan, cvl_conv_args *args, struct 
 
 void run_buffers_free(struct run_buffers *buffers)
 {
-    cvl_free(buffers->workspace);
-    cvl_free(buffers->packed);
-    *buffers = (struct run_buffers){ NULL, NULL };
+    if (buffers->workspace)
+        buffers->device->free(buffers->device, buffers->workspace);
+    if (buffers->packed)
+        buffers->device->free(buffers->device, buffers->packed);
+    *buffers = (struct run_buffers){ NULL };
 }

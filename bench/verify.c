@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/verify.h"
 
-#include <string.h>
 #include "base/alloc.h"
+#include "base/ctx.h"
 #include "base/error.h"
 #include "bench/run_buffers.h"
-#include "conv/problem.h"
+#include "conv/device_problem.h"
 #include "conv/reference/oracle.h"
 #include "conv/registry.h"
 #include "tuner/choose.h"
@@ -14,43 +14,56 @@
 
 /* One problem with what the oracle says of all its outputs. */
 struct check {
-    cvl_ctx           *ctx;
-    struct cvl_problem problem;
-    double            *want;
-    size_t             outputs;
+    cvl_ctx                  *ctx;
+    struct cvl_problem        problem;
+    struct cvl_device_problem on_device;
+    double                   *want;
+    size_t                    outputs;
 };
+
+static void check_destroy(struct check *check)
+{
+    cvl_device_problem_destroy(&check->on_device);
+    cvl_problem_destroy(&check->problem);
+    cvl_free(check->want);
+}
 
 static cvl_status check_create(struct check *check, cvl_ctx *ctx, const cvl_conv_desc *desc)
 {
     *check = (struct check){ .ctx = ctx, .outputs = cvl_conv_count(desc, cvl_conv_written(desc->pass)) };
-    const cvl_status status = cvl_problem_create(desc, SEED, NULL, &check->problem);
+    cvl_status status = cvl_problem_create(desc, SEED, NULL, &check->problem);
     if (status != CVL_OK)
         return status;
+    status = cvl_device_problem_create(ctx->device, &check->problem, NULL, &check->on_device);
+    if (status != CVL_OK) {
+        cvl_problem_destroy(&check->problem);
+        return status;
+    }
     check->want = cvl_alloc(check->outputs * sizeof *check->want);
     if (!check->want) {
-        cvl_problem_destroy(&check->problem);
+        check_destroy(check);
         return cvl_fail(CVL_ENOMEM, "no memory for %zu outputs of the oracle", check->outputs);
     }
     cvl_oracle_values(ctx, &check->problem.desc, &check->problem.args, NULL, check->outputs, check->want);
     return CVL_OK;
 }
 
-static void check_destroy(struct check *check)
-{
-    cvl_problem_destroy(&check->problem);
-    cvl_free(check->want);
-}
-
 /* What a candidate does not write stays NaN, or in integers a rare number. */
 static cvl_status run(struct check *check, const cvl_plan *plan)
 {
-    cvl_conv_args args = check->problem.args;
+    const struct cvl_device *device = check->ctx->device;
+    cvl_conv_args args = check->on_device.args;
     struct run_buffers buffers;
-    cvl_status status = run_buffers_create(plan, &args, &buffers);
+    cvl_status status = run_buffers_create(device, plan, &args, &buffers);
     if (status != CVL_OK)
         return status;
-    memset(check->problem.written, 0xff, check->problem.written_bytes);
-    status = cvl_plan_run(plan, &args, buffers.workspace);
+    status = cvl_device_problem_spoil(&check->on_device);
+    if (status == CVL_OK)
+        status = cvl_plan_run(plan, &args, buffers.workspace);
+    if (status == CVL_OK)
+        status = device->synchronize(device, check->ctx->stream);
+    if (status == CVL_OK)
+        status = cvl_device_problem_fetch(&check->on_device);
     run_buffers_free(&buffers);
     return status;
 }

@@ -21,6 +21,7 @@ struct cvl_algo {
     int             revision;         /* raise it when speed or numerics change */
     cvl_device_kind device;
     const char   *(*version)(void);   /* of the vendor's library that does the work, "oneDNN 2.6.3"; NULL: none */
+    const char   *(*lacks)(void);     /* the vendor's library is loaded at run time: why it is not, or NULL; NULL: never */
     const char     *knobs[CVL_KNOBS_MAX + 1];   /* names, then NULL: {"rows"} makes im2col:rows=14 */
 
     /* NULL, or why not: a lower-case reason that a user understands (cvl_reason). */

@@ -14,6 +14,20 @@
 
 static const size_t buffer_alignment[] = { [CVL_CPU] = CVL_ALIGN, [CVL_CUDA] = 256 };
 
+/* ---- the device ---- */
+
+/* What algorithms do on a GPU goes to the context's, whichever one the host has made current. */
+static int enter(const cvl_ctx *ctx)
+{
+    return ctx->device->enter ? ctx->device->enter(ctx->device) : -1;
+}
+
+static void leave(const cvl_ctx *ctx, int before)
+{
+    if (ctx->device->leave)
+        ctx->device->leave(before);
+}
+
 /* ---- making one ---- */
 
 /* A text, hashed: the same on every machine and in every later version. */
@@ -71,7 +85,9 @@ cvl_status cvl_plan_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const char *
     cvl_plan *made = cvl_calloc(1, sizeof *made);
     if (!made)
         return cvl_fail(CVL_ENOMEM, "no memory for a plan of %.64s", candidate);
+    const int before = enter(ctx);
     const cvl_status status = set_up(made, ctx, desc, candidate);
+    leave(ctx, before);
     if (status != CVL_OK) {
         cvl_free(made);
         return status;
@@ -86,8 +102,11 @@ cvl_status cvl_plan_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const char *
 
 void cvl_plan_destroy(cvl_plan *plan)
 {
-    if (plan && plan->algo->fini)
+    if (plan && plan->algo->fini) {
+        const int before = enter(plan->ctx);
         plan->algo->fini(plan);
+        leave(plan->ctx, before);
+    }
     cvl_free(plan);
 }
 
@@ -233,7 +252,12 @@ cvl_status cvl_plan_pack(const cvl_plan *plan, const cvl_conv_args *args, void *
         status = check_operand(&to);
     if (status == CVL_OK && overlap(&w, &to))
         status = cvl_fail(CVL_EINVAL, "packed overlaps args.w, expected a buffer of its own");
-    return status == CVL_OK ? plan->algo->pack(plan, &complete.args, packed) : status;
+    if (status != CVL_OK)
+        return status;
+    const int before = enter(plan->ctx);
+    status = plan->algo->pack(plan, &complete.args, packed);
+    leave(plan->ctx, before);
+    return status;
 }
 
 cvl_status cvl_plan_run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
@@ -250,5 +274,10 @@ cvl_status cvl_plan_run(const cvl_plan *plan, const cvl_conv_args *args, void *w
     status = check_buffers(plan, &complete.args, workspace);
     if (status == CVL_OK && cvl_conv_is_integer(&plan->desc))
         status = check_quant(&plan->desc, complete.args.quant);
-    return status == CVL_OK ? plan->algo->run(plan, &complete.args, workspace) : status;
+    if (status != CVL_OK)
+        return status;
+    const int before = enter(plan->ctx);
+    status = plan->algo->run(plan, &complete.args, workspace);
+    leave(plan->ctx, before);
+    return status;
 }

@@ -8,6 +8,7 @@
 #include <fenv.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The ways in which one plan is run. The first is held against the oracle; all others must give its very bits, or,
@@ -17,14 +18,23 @@ static const struct how {
     int             ctx;
     enum guard_side side;
     bool            in_place;     /* the residual is the written tensor; only where there is a residual */
-} hows[] = {
-    { "one thread", HARNESS_SERIAL, GUARD_END, false },
-    { "one thread again", HARNESS_SERIAL, GUARD_END, false },
-    { "three threads, guard page in front", HARNESS_PARALLEL, GUARD_START, false },
-    { "a host's pool in reverse order", HARNESS_REVERSED, GUARD_END, false },
-    { "residual in place", HARNESS_PARALLEL, GUARD_END, true },
+    bool            captured;     /* in a graph, which then runs */
+} cpu_hows[] = {
+    { "one thread", HARNESS_SERIAL, GUARD_END, false, false },
+    { "one thread again", HARNESS_SERIAL, GUARD_END, false, false },
+    { "three threads, guard page in front", HARNESS_PARALLEL, GUARD_START, false, false },
+    { "a host's pool in reverse order", HARNESS_REVERSED, GUARD_END, false, false },
+    { "residual in place", HARNESS_PARALLEL, GUARD_END, true, false },
 };
-enum { HOWS = sizeof hows / sizeof *hows };
+static const struct how gpu_hows[] = {
+    { "the default stream", HARNESS_SERIAL, GUARD_END, false, false },
+    { "the default stream again", HARNESS_SERIAL, GUARD_END, false, false },
+    { "a stream of its own, buffers at the start", HARNESS_PARALLEL, GUARD_START, false, false },
+    { "captured in a graph", HARNESS_PARALLEL, GUARD_START, false, true },
+    { "residual in place", HARNESS_PARALLEL, GUARD_END, true, false },
+};
+enum { HOWS = sizeof cpu_hows / sizeof *cpu_hows };
+_Static_assert(HOWS == sizeof gpu_hows / sizeof *gpu_hows, "as many on each device");
 
 /* ---- contexts ---- */
 
@@ -34,15 +44,24 @@ static void run_in_reverse(void *pool, int tasks, cvl_task_fn *fn, void *arg)
         fn(task, task % 3, arg);
 }
 
-bool harness_create(struct harness *harness)
+bool harness_create(struct harness *harness, cvl_device_kind kind, int index)
 {
     static const int threads[] = { [HARNESS_SERIAL] = 1, [HARNESS_PARALLEL] = 3, [HARNESS_REVERSED] = 3 };
     memset(harness, 0, sizeof *harness);
     trial_catch_signals();
+    if (cvl_device_get(kind, index, &harness->device) != CVL_OK
+        || (harness->device->stream_create
+            && harness->device->stream_create(harness->device, &harness->stream) != CVL_OK)) {
+        fprintf(stderr, "no device: %s\n", cvl_last_error());
+        return false;
+    }
     for (int i = 0; i < HARNESS_CTXS; i++) {
         cvl_ctx_options options;
         cvl_ctx_options_init(&options);
         options.threads = threads[i];
+        options.device = kind;
+        options.device_index = index;
+        options.stream = i == HARNESS_SERIAL ? NULL : harness->stream;
         options.parallel_for = i == HARNESS_REVERSED ? run_in_reverse : NULL;
         if (cvl_ctx_create(&options, &harness->ctx[i]) != CVL_OK) {
             fprintf(stderr, "no context: %s\n", cvl_last_error());
@@ -56,6 +75,8 @@ void harness_destroy(struct harness *harness)
 {
     for (int i = 0; i < HARNESS_CTXS; i++)
         cvl_ctx_destroy(harness->ctx[i]);
+    if (harness->stream)
+        harness->device->stream_destroy(harness->device, harness->stream);
 }
 
 /* ---- one run ---- */
@@ -72,16 +93,17 @@ static void check_values(struct trial *trial, const struct how *how, const void 
         trial->cell->worst = share;
 }
 
-static void check_result(struct trial *trial, const struct how *how, const struct cvl_problem *problem)
+static void check_result(struct trial *trial, const struct how *how, bool first)
 {
-    if (!guard_intact(problem->written))
+    const struct cvl_problem *problem = &trial->problem[how->side];
+    if (!device_guard_intact(trial->harness->device, trial->on_device[how->side].written))
         trial_fail(trial, how->name, "wrote beside the written tensor");
-    if (how == hows)
+    if (first)
         memcpy(trial->first, problem->written, problem->written_bytes);
-    if (how == hows || !cvl_plan_deterministic(trial->plan[0]))
+    if (first || !cvl_plan_deterministic(trial->plan[0]))
         check_values(trial, how, problem->written);
     else if (memcmp(trial->first, problem->written, problem->written_bytes) != 0)
-        trial_fail(trial, how->name, "other bits than with one thread");
+        trial_fail(trial, how->name, "other bits than in the first way");
 }
 
 /* A run that leaves this thread flushing denormals or rounding otherwise would change its caller's arithmetic. */
@@ -94,45 +116,99 @@ static void check_arithmetic(struct trial *trial, const struct how *how)
     fesetenv(FE_DFL_ENV);
 }
 
-static void run_plan(struct trial *trial, const struct how *how)
+/* As plans ask for it of the workspace and of packed filters. */
+static size_t alignment(const struct trial *trial)
 {
-    const struct cvl_problem *problem = &trial->problem[how->side];
+    return trial->harness->device->kind == CVL_CPU ? 64 : 256;
+}
+
+/* A plan that cannot be captured, as a vendor's may, is run without. */
+static cvl_status run_captured(const struct trial *trial, const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
+{
+    const struct cvl_device *device = trial->harness->device;
+    struct cvl_graph *graph = NULL;
+    cvl_status status = device->capture_begin(device, trial->harness->stream);
+    if (status != CVL_OK)
+        return status;
+    status = cvl_plan_run(plan, args, workspace);
+    if (device->capture_end(device, trial->harness->stream, &graph) != CVL_OK || status != CVL_OK)
+        return plan->algo->version ? cvl_plan_run(plan, args, workspace) : CVL_EDEVICE;
+    status = device->graph_launch(device, graph, trial->harness->stream);
+    if (status == CVL_OK)
+        status = device->synchronize(device, trial->harness->stream);
+    device->graph_destroy(device, graph);
+    return status;
+}
+
+static cvl_status run_and_fetch(const struct trial *trial, const struct how *how, const cvl_plan *plan,
+                                const cvl_conv_args *args, void *workspace)
+{
+    const struct cvl_device *device = trial->harness->device;
+    cvl_status status = how->captured ? run_captured(trial, plan, args, workspace) : cvl_plan_run(plan, args, workspace);
+    if (status == CVL_OK)
+        status = device->synchronize(device, how->ctx == HARNESS_SERIAL ? NULL : trial->harness->stream);
+    return status == CVL_OK ? cvl_device_problem_fetch(&trial->on_device[how->side]) : status;
+}
+
+static void run_plan(struct trial *trial, const struct how *how, bool first)
+{
+    const struct cvl_device *device = trial->harness->device;
+    const struct cvl_device_problem *problem = &trial->on_device[how->side];
     const cvl_plan *plan = trial->plan[how->ctx];
     const size_t bytes = cvl_plan_workspace_size(plan);
     cvl_conv_args args = problem->args;
-    void *workspace = bytes ? guard_alloc(how->side, bytes, 64) : NULL;
-    if (workspace)
-        memset(workspace, 0xff, bytes);
+    void *workspace = bytes ? device_guard_alloc(device, how->side, bytes, alignment(trial)) : NULL;
+    cvl_status status = workspace ? device->fill(device, workspace, 0xff, bytes) : CVL_OK;
     if (trial->packed[0]) {
         args.packed = trial->packed[how->side];
         args.w = NULL;
     }
-    memset(problem->written, 0xff, problem->written_bytes);
-    if (how->in_place) {
-        memcpy(problem->written, args.residual, problem->written_bytes);
+    if (status == CVL_OK)
+        status = cvl_device_problem_spoil(problem);
+    if (how->in_place && status == CVL_OK) {
+        status = device->upload(device, problem->written, problem->host->args.residual, problem->host->written_bytes);
         args.residual = problem->written;
     }
     trial_announce(trial, how->name);
     trial->harness->runs++;
-    if (cvl_plan_run(plan, &args, workspace) != CVL_OK)
+    if (status == CVL_OK)
+        status = run_and_fetch(trial, how, plan, &args, workspace);
+    if (status != CVL_OK)
         trial_fail(trial, how->name, "the run was refused: %s", cvl_last_error());
     else
-        check_result(trial, how, problem);
+        check_result(trial, how, first);
     check_arithmetic(trial, how);
-    if (workspace && !guard_intact(workspace))
+    if (workspace && !device_guard_intact(device, workspace))
         trial_fail(trial, how->name, "wrote beside its workspace of %zu bytes", bytes);
-    guard_free(workspace);
+    device_guard_free(device, workspace);
 }
 
 static void run_all_ways(struct trial *trial)
 {
     const int ways = trial->fill == FILL_PLAIN ? HOWS : 1;
+    const struct how *hows = trial->harness->device->kind == CVL_CPU ? cpu_hows : gpu_hows;
     for (int i = 0; i < ways; i++)
         if (!hows[i].in_place || trial->desc.epi.residual)
-            run_plan(trial, &hows[i]);
+            run_plan(trial, &hows[i], i == 0);
 }
 
 /* ---- packed filters ---- */
+
+static bool same_bytes(const struct cvl_device *device, const void *a, const void *b, size_t bytes)
+{
+    void *host[2] = { malloc(bytes + 1), malloc(bytes + 1) };
+    const bool same = host[0] && host[1] && device->download(device, host[0], a, bytes) == CVL_OK
+                   && device->download(device, host[1], b, bytes) == CVL_OK && memcmp(host[0], host[1], bytes) == 0;
+    free(host[0]);
+    free(host[1]);
+    return same;
+}
+
+static cvl_status pack(const struct trial *trial, const cvl_plan *plan, int side, void *packed)
+{
+    const cvl_status status = cvl_plan_pack(plan, &trial->on_device[side].args, packed);
+    return status == CVL_OK ? trial->harness->device->synchronize(trial->harness->device, plan->ctx->stream) : status;
+}
 
 /* Packed bytes depend on none of n, h, w and threads: a plan for a larger image makes the same ones. */
 static void check_packed_for_larger_image(struct trial *trial)
@@ -146,41 +222,45 @@ static void check_packed_for_larger_image(struct trial *trial)
     larger.w += 2;
     if (cvl_plan_create(trial->harness->ctx[HARNESS_PARALLEL], &larger, trial->candidate, &plan) != CVL_OK)
         return;   /* its knobs do not fit the larger image */
-    void *again = guard_alloc(GUARD_START, bytes, 64);
+    const struct cvl_device *device = trial->harness->device;
+    void *again = device_guard_alloc(device, GUARD_START, bytes, alignment(trial));
     if (cvl_plan_packed_id(plan) != cvl_plan_packed_id(usual) || cvl_plan_packed_size(plan) != bytes)
         trial_fail(trial, "larger image", "packed_id or packed_size changes with n, h, w or threads");
-    else if (cvl_plan_pack(plan, &trial->problem[0].args, again) != CVL_OK)
+    else if (pack(trial, plan, 0, again) != CVL_OK)
         trial_fail(trial, "larger image", "%s", cvl_last_error());
-    else if (memcmp(again, trial->packed[GUARD_START], bytes) != 0)
+    else if (!same_bytes(device, again, trial->packed[GUARD_START], bytes))
         trial_fail(trial, "larger image", "packed bytes change with n, h, w or threads");
-    guard_free(again);
+    device_guard_free(device, again);
     cvl_plan_destroy(plan);
 }
 
 static void run_packed(struct trial *trial)
 {
+    const struct cvl_device *device = trial->harness->device;
     const size_t bytes = cvl_plan_packed_size(trial->plan[HARNESS_SERIAL]);
     bool packed = true;
     trial_announce(trial, "packing");
     for (int side = 0; side < GUARD_SIDES; side++) {
-        trial->packed[side] = guard_alloc((enum guard_side)side, bytes, 64);
-        memset(trial->packed[side], side ? 0xff : 0x5a, bytes);   /* bytes left unwritten differ between the two */
-        if (cvl_plan_pack(trial->plan[side], &trial->problem[side].args, trial->packed[side]) != CVL_OK) {
+        trial->packed[side] = device_guard_alloc(device, (enum guard_side)side, bytes, alignment(trial));
+        /* Bytes that are left unwritten differ between the two. */
+        if (device->fill(device, trial->packed[side], side ? 0xff : 0x5a, bytes) != CVL_OK
+            || pack(trial, trial->plan[side], side, trial->packed[side]) != CVL_OK) {
             trial_fail(trial, "packing", "%s", cvl_last_error());
             packed = false;
-        } else if (!guard_intact(trial->packed[side])) {
+        } else if (!device_guard_intact(device, trial->packed[side])) {
             trial_fail(trial, "packing", "wrote beside its %zu packed bytes", bytes);
         }
-        guard_freeze(trial->packed[side]);
+        if (device->kind == CVL_CPU)
+            guard_freeze(trial->packed[side]);
     }
-    if (packed && memcmp(trial->packed[0], trial->packed[1], bytes) != 0)
+    if (packed && !same_bytes(device, trial->packed[0], trial->packed[1], bytes))
         trial_fail(trial, "packing", "other packed bytes with three threads, or some left unwritten");
     if (packed) {
         run_all_ways(trial);
         check_packed_for_larger_image(trial);
     }
     for (int side = 0; side < GUARD_SIDES; side++) {
-        guard_free(trial->packed[side]);
+        device_guard_free(device, trial->packed[side]);
         trial->packed[side] = NULL;
     }
 }
@@ -281,7 +361,8 @@ void harness_check(struct harness *harness, const cvl_conv_desc *desc, enum fill
     if (trial_create(&trial, harness, desc, fill)) {
         harness->problems++;
         for (int i = 0; cvl_algos[i]; i++)
-            if (!harness->only || strcmp(harness->only, cvl_algos[i]->name) == 0)
+            if (cvl_algos[i]->device == harness->device->kind
+                && (!harness->only || strcmp(harness->only, cvl_algos[i]->name) == 0))
                 check_algo(&trial, i);
     }
     trial_destroy(&trial);

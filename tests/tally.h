@@ -23,8 +23,9 @@ struct tally_cell *tally_at(struct tally *tally, int algo, const cvl_conv_desc *
 
 void tally_print(const struct tally *tally);
 
-/* Holds the tally against a CSV file of smallest shares, algorithm,pass,types,layouts,percent with * for any, and every
- * algorithm against having accepted nothing; prints what fell and returns how many did. -1: the file is unreadable. */
-int tally_check(const struct tally *tally, const char *path);
+/* Holds the tally against a CSV file of smallest shares, algorithm,pass,types,layouts,percent with * for any, of the
+ * algorithms that every build has for a CPU; and every algorithm of the device that was tested against having accepted
+ * nothing. Prints what fell and returns how many did. -1: the file is unreadable. */
+int tally_check(const struct tally *tally, cvl_device_kind tested, const char *path);
 
 #endif

@@ -284,6 +284,7 @@ static void contexts_refuse_nonsense(void **state)
     assert_int_equal(create(NULL, 1 << 20, &ctx), CVL_EINVAL);
     cvl_ctx_options_init(&options);
     options.device = CVL_CUDA;
+    options.device_index = 1000;
     assert_int_equal(cvl_ctx_create(&options, &ctx), CVL_EDEVICE);
     options.device = CVL_CPU;
     options.device_index = 3;

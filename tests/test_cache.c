@@ -102,7 +102,7 @@ static void environments_come_back(void **state)
 {
     const struct cvl_environment bare = { .threads = 1 };
     const struct cvl_environment full = { "A CPU  with % and \t and \xc3\xa4", "avx512vnni", 96, "a GPU",
-        "9.1.0", "clang 14", "convlab 0.1.0", "550.54", "blue", 49152, 2097152, 110100480 };
+        "9.1.0", "clang 14", "convlab 0.1.0", "550.54", "blue", 49152, 2097152, 110100480, 90, 132, 52428800 };
     const struct cvl_environment *both[] = { &bare, &full };
     for (int i = 0; i < 2; i++) {
         struct cvl_environment back;
@@ -124,7 +124,8 @@ static void only_matched_fields_make_the_id(void **state)
     strcpy(e.library, "convlab 9");
     strcpy(e.driver, "1");
     strcpy(e.host, "red");
-    e.l1d = e.l2 = e.l3 = 7;
+    e.l1d = e.l2 = e.l3 = e.gpu_l2 = 7;
+    e.capability = e.multiprocessors = 8;
     assert_true(cvl_environment_id(&e) == cvl_environment_id(&base));
     struct cvl_environment other[] = { base, base, base, base, base };
     strcpy(other[0].cpu, "cpv");

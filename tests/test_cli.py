@@ -94,7 +94,7 @@ class Cli(unittest.TestCase):
                 (["--algo", "fastest"], ["--algo 'fastest'", "im2col"]),
                 (["--algo", "!fastest"], ["--algo 'fastest'"]),
                 (["--device", "tpu"], ["--device 'tpu'", "cuda"]),
-                (["--device", "cuda"], ["cuda", "no CUDA backend"]),
+                (["--device", "cuda:1000"], ["device cuda:1000 was asked for, and", "CUDA"]),
                 (["--mode", "fast"], ["--mode 'fast'", "exhaustive"]),
                 (["--state", "warm"], ["--state 'warm'", "cold-filter"]),
                 (["--shard", "3/2"], ["--shard '3/2'"]),

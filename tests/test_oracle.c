@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Every candidate of every algorithm against the oracle: first the problems of regressions.csv, then random ones.
- *     test_oracle [--seed N] [--problems N] [--algo NAME] [--conv TEXT]... [--bench]
+ *     test_oracle [--seed N] [--problems N] [--algo NAME] [--conv TEXT]... [--device cpu|cuda] [--bench]
  * --conv: these problems instead; --bench: time them instead of checking. CVL_TEST_SEED and CVL_TEST_PROBLEMS are the
  * defaults of the first two. A failure names its problem, and `--conv` brings it back with the same data. */
 #include "harness.h"
@@ -22,6 +22,7 @@
 #define SHARES_PROBLEMS  1000    /* fewer random problems say nothing about shares */
 #define FILL_EVERY       4       /* one problem in so many is also run with one of the other fills */
 #define CONVS_MAX        64
+#define SKIPPED          77      /* the exit status that meson and automake know */
 #define BENCH_SECONDS    0.3     /* for one candidate */
 
 struct options {
@@ -29,7 +30,7 @@ struct options {
     const char *algo;
     const char *conv[CONVS_MAX];
     int         convs;
-    bool        bench;
+    bool        bench, cuda;
 };
 
 /* ---- checking ---- */
@@ -79,8 +80,8 @@ static void check_random(struct harness *harness, const struct options *options)
 static bool check(struct harness *harness, const struct options *options)
 {
     bool good = true;
-    printf("seed %lld, %lld random problems, %s\n", options->seed, options->convs ? 0 : options->problems,
-           cvl_ctx_isa(harness->ctx[0]));
+    printf("seed %lld, %lld random problems, %s, %s\n", options->seed, options->convs ? 0 : options->problems,
+           cvl_ctx_isa(harness->ctx[0]), harness->device->name);
     for (int i = 0; i < options->convs; i++)
         good &= check_text(harness, options->conv[i]);
     if (options->convs == 0) {
@@ -89,7 +90,7 @@ static bool check(struct harness *harness, const struct options *options)
     }
     tally_print(&harness->tally);
     if (options->convs == 0 && !options->algo && options->problems >= SHARES_PROBLEMS)
-        good &= tally_check(&harness->tally, CVL_TESTS_DIR "/expected_shares.csv") == 0;
+        good &= tally_check(&harness->tally, harness->device->kind, CVL_TESTS_DIR "/expected_shares.csv") == 0;
     printf("%ld problems, %ld runs, %ld failures\n", harness->problems, harness->runs, harness->failures);
     return good && harness->failures == 0;
 }
@@ -207,6 +208,8 @@ static bool read_options(int argc, char **argv, struct options *options)
             good = read_number(argv[i++], value, &options->problems);
         else if (strcmp(argv[i], "--algo") == 0 && value)
             options->algo = argv[++i];
+        else if (strcmp(argv[i], "--device") == 0 && value && (!strcmp(value, "cpu") || !strcmp(value, "cuda")))
+            options->cuda = strcmp(argv[++i], "cuda") == 0;
         else if (strcmp(argv[i], "--conv") == 0 && value && options->convs < CONVS_MAX)
             options->conv[options->convs++] = argv[++i];
         else
@@ -232,7 +235,12 @@ int main(int argc, char **argv)
         return 2;
     if (!options.bench)
         start_patiently(argv);
-    if (!harness_create(&harness))
+    const struct cvl_device *device;
+    if (options.cuda && cvl_device_get(CVL_CUDA, 0, &device) != CVL_OK) {
+        printf("skipped: %s\n", cvl_last_error());
+        return SKIPPED;
+    }
+    if (!harness_create(&harness, options.cuda ? CVL_CUDA : CVL_CPU, 0))
         return 1;
     harness.only = options.algo;
     if (options.bench)

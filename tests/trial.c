@@ -72,6 +72,21 @@ static void unplace(void *arg, void *memory)
     guard_free(memory);
 }
 
+/* On a GPU nothing can be frozen: that what is read is still the same is seen at the end. */
+struct device_place { const struct cvl_device *device; enum guard_side side; };
+
+static void *place_on_device(void *arg, size_t bytes, size_t element)
+{
+    const struct device_place *to = arg;
+    return device_guard_alloc(to->device, to->side, bytes, element);
+}
+
+static void unplace_from_device(void *arg, void *memory)
+{
+    const struct device_place *from = arg;
+    device_guard_free(from->device, memory);
+}
+
 /* At the corners of the tensor, where padding is near, and somewhere in it. */
 static void plant(const cvl_conv_desc *desc, enum cvl_tensor tensor, void *memory, double value)
 {
@@ -124,6 +139,7 @@ static uint64_t seed_of(const char *text)
 static bool prepare(struct trial *trial)
 {
     static enum guard_side sides[GUARD_SIDES] = { GUARD_END, GUARD_START };
+    static struct device_place places[GUARD_SIDES];
     for (int side = 0; side < GUARD_SIDES; side++) {
         const struct cvl_placement placement = { place, unplace, &sides[side] };
         if (cvl_problem_create(&trial->desc, seed_of(trial->text), &placement, &trial->problem[side]) != CVL_OK) {
@@ -132,6 +148,13 @@ static bool prepare(struct trial *trial)
         }
         apply_fill(&trial->problem[side], trial->fill);
         freeze_inputs(&trial->problem[side]);
+        places[side] = (struct device_place){ trial->harness->device, (enum guard_side)side };
+        const struct cvl_placement there = { place_on_device, unplace_from_device, &places[side] };
+        if (cvl_device_problem_create(trial->harness->device, &trial->problem[side], &there, &trial->on_device[side])
+            != CVL_OK) {
+            trial_fail(trial, "preparing", "%s", cvl_last_error());
+            return false;
+        }
     }
     trial->count = cvl_conv_count(&trial->desc, cvl_conv_written(trial->desc.pass));
     trial->want = malloc((trial->count + 1) * sizeof *trial->want);
@@ -174,10 +197,39 @@ bool trial_create(struct trial *trial, struct harness *harness, const cvl_conv_d
     return holds(desc, fill) && check_text(trial) && prepare(trial);
 }
 
+/* Compares what a GPU has of one tensor with the host's. */
+static bool is_untouched(const struct cvl_device *device, const void *host, const void *there, size_t bytes)
+{
+    void *back = malloc(bytes + 1);
+    const bool same = back && device->download(device, back, there, bytes) == CVL_OK && memcmp(back, host, bytes) == 0;
+    free(back);
+    return same;
+}
+
+static void check_inputs(const struct trial *trial, int side)
+{
+    const struct cvl_problem *problem = &trial->problem[side];
+    const struct cvl_device_problem *on_device = &trial->on_device[side];
+    if (!on_device->device || on_device->device->kind == CVL_CPU)
+        return;
+    for (enum cvl_tensor tensor = CVL_X; tensor <= CVL_Y; tensor++) {
+        const void *there = cvl_conv_pointer(&on_device->args, tensor);
+        if (tensor != cvl_conv_written(problem->desc.pass)
+            && !is_untouched(on_device->device, cvl_conv_pointer(&problem->args, tensor), there,
+                             cvl_conv_bytes(&problem->desc, tensor)))
+            trial_fail(trial, "inputs", "tensor %d was written, which the pass only reads", (int)tensor);
+        if (!device_guard_intact(on_device->device, there))
+            trial_fail(trial, "inputs", "something wrote beside tensor %d", (int)tensor);
+    }
+}
+
 void trial_destroy(struct trial *trial)
 {
-    for (int side = 0; side < GUARD_SIDES; side++)
+    for (int side = 0; side < GUARD_SIDES; side++) {
+        check_inputs(trial, side);
+        cvl_device_problem_destroy(&trial->on_device[side]);
         cvl_problem_destroy(&trial->problem[side]);
+    }
     free(trial->want);
     free(trial->first);
 }

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "conv/algo.h"
-#include "conv/problem.h"
-#include "guard.h"
+#include "conv/device_problem.h"
+#include "device_guard.h"
 #include "harness.h"
 
 struct trial {
@@ -15,6 +15,7 @@ struct trial {
     char                   text[CVL_CONV_TEXT_MAX];
     cvl_conv_desc          desc;
     struct cvl_problem     problem[GUARD_SIDES];   /* the same data; what is read is frozen */
+    struct cvl_device_problem on_device[GUARD_SIDES];   /* where the device has it */
     size_t                 count;                  /* written elements */
     double                *want;                   /* their values by the oracle */
     void                  *first;                  /* what the first way of running wrote */

@@ -7,7 +7,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #define PACKS 3
 #define PACK_AGAIN_S 0.002      /* a longer packing is timed once */
@@ -31,7 +30,7 @@ static void make_workspace(struct cvl_arena *arena)
         for (int i = 0; i < arena->count; i++)
             if (arena->contenders[i].live && arena->contenders[i].out->plan->workspace_bytes > most)
                 most = arena->contenders[i].out->plan->workspace_bytes;
-        arena->workspace = most ? cvl_alloc(most) : NULL;
+        arena->workspace = most ? arena->ctx->device->alloc(arena->ctx->device, most) : NULL;
         if (arena->workspace || !most)
             return;
         for (int i = 0; i < arena->count; i++)
@@ -41,14 +40,23 @@ static void make_workspace(struct cvl_arena *arena)
     }
 }
 
+static bool on_gpu(const struct cvl_arena *arena)
+{
+    return arena->gpu.sets > 0;
+}
+
 cvl_status cvl_arena_create(struct cvl_arena *arena, const cvl_conv_desc *desc, uint64_t seed)
 {
+    const struct cvl_device *device = arena->ctx->device;
     cvl_status status = cvl_problem_create(desc, seed, NULL, &arena->problem);
-    if (status != CVL_OK)
-        return status;
-    if (arena->state != CVL_HOT)
+    if (status == CVL_OK)
+        status = cvl_device_problem_create(device, &arena->problem, NULL, &arena->on_device);
+    if (status == CVL_OK && device->kind != CVL_CPU)
+        status = cvl_gpu_timing_create(&arena->gpu, device, arena->state, &arena->problem);
+    else if (status == CVL_OK && arena->state != CVL_HOT)
         status = cvl_evictor_create(arena->ctx, &arena->evictor);
     if (status != CVL_OK) {
+        cvl_device_problem_destroy(&arena->on_device);
         cvl_problem_destroy(&arena->problem);
         return status;
     }
@@ -60,12 +68,50 @@ cvl_status cvl_arena_create(struct cvl_arena *arena, const cvl_conv_desc *desc, 
 
 void cvl_arena_destroy(struct cvl_arena *arena)
 {
-    for (int i = 0; i < arena->count; i++)
-        if (arena->contenders[i].owns_packed)
-            cvl_free(arena->contenders[i].packed);
-    cvl_free(arena->workspace);
+    const struct cvl_device *device = arena->ctx->device;
+    for (int i = 0; i < arena->count; i++) {
+        if (arena->contenders[i].owns_packed && arena->contenders[i].packed)
+            device->free(device, arena->contenders[i].packed);
+        cvl_gpu_capture_free(&arena->gpu, &arena->contenders[i].capture);
+    }
+    if (arena->workspace)
+        device->free(device, arena->workspace);
     cvl_evictor_destroy(&arena->evictor);
+    cvl_gpu_timing_destroy(&arena->gpu);
+    cvl_device_problem_destroy(&arena->on_device);
     cvl_problem_destroy(&arena->problem);
+}
+
+int cvl_arena_least_runs(const struct cvl_arena *arena)
+{
+    return on_gpu(arena) ? arena->gpu.sets : 1;
+}
+
+bool cvl_arena_may_repeat(const struct cvl_arena *arena, int runs)
+{
+    return on_gpu(arena) ? runs < CVL_GPU_RUNS_MAX : arena->state == CVL_HOT;
+}
+
+/* ---- packing ---- */
+
+/* Where the packed filter of a set of buffers begins, after that of the one before it; a CPU has one set. */
+static size_t packed_stride(const struct cvl_contender *contender)
+{
+    return cvl_round_up(contender->out->plan->packed_bytes, 256);
+}
+
+static cvl_status pack(const struct cvl_arena *arena, const struct cvl_contender *contender)
+{
+    const struct cvl_device *device = arena->ctx->device;
+    const cvl_plan *plan = contender->out->plan;
+    cvl_status status = CVL_OK;
+    if (!on_gpu(arena))
+        return cvl_plan_pack(plan, &arena->problem.args, contender->packed);
+    for (int i = 0; i < arena->gpu.sets && status == CVL_OK; i++) {
+        const cvl_conv_args args = cvl_gpu_timing_args(&arena->gpu, i, NULL, 0);
+        status = cvl_plan_pack(plan, &args, (char *)contender->packed + (size_t)i * packed_stride(contender));
+    }
+    return status == CVL_OK ? device->synchronize(device, arena->gpu.stream) : status;
 }
 
 bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender)
@@ -82,7 +128,9 @@ bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender
             contender->out->pack_s = other->out->pack_s;
             return true;
         }
-    contender->packed = cvl_alloc(plan->packed_bytes);
+    const size_t others = (size_t)cvl_arena_least_runs(arena) - 1;
+    contender->packed = arena->ctx->device->alloc(arena->ctx->device, others * packed_stride(contender)
+                                                                          + plan->packed_bytes);
     contender->owns_packed = true;
     if (!contender->packed) {
         cvl_contender_settle(contender, CVL_OUTCOME_FAILED, "no memory for a packed filter of %zu bytes",
@@ -91,11 +139,11 @@ bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender
     }
     do {
         const double start = arena->now();
-        if (cvl_plan_pack(plan, &arena->problem.args, contender->packed) != CVL_OK) {
+        if (pack(arena, contender) != CVL_OK) {
             cvl_contender_settle(contender, CVL_OUTCOME_FAILED, "%s", cvl_last_error());
             return false;
         }
-        seconds[packs] = arena->now() - start;
+        seconds[packs] = (arena->now() - start) / cvl_arena_least_runs(arena);
     } while (seconds[packs++] < PACK_AGAIN_S && packs < PACKS);
     contender->out->pack_s = cvl_stats_of(seconds, packs).median;
     return true;
@@ -103,31 +151,51 @@ bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender
 
 static cvl_status run(struct cvl_arena *arena, struct cvl_contender *contender, int runs)
 {
-    cvl_conv_args args = arena->problem.args;
+    cvl_conv_args args = arena->on_device.args;
     cvl_status status = CVL_OK;
     args.packed = contender->packed;
     arena->latest = contender;
     for (int i = 0; i < runs && status == CVL_OK; i++)
         status = cvl_plan_run(contender->out->plan, &args, arena->workspace);
-    return status == CVL_OK ? arena->ctx->device->synchronize(arena->ctx->stream) : status;
+    return status == CVL_OK ? arena->ctx->device->synchronize(arena->ctx->device, arena->ctx->stream) : status;
 }
 
-/* All bits set are a NaN in every floating type: an output that is not written, or a workspace that is read before it
- * is written, cannot pass; an integer is seen by a value that saturation does not give. */
+/* Launches of kernels that are new to the process take milliseconds: on a GPU the first run tells no time. */
+static cvl_status time_first(struct cvl_arena *arena, struct cvl_contender *contender, double host_s)
+{
+    contender->first_s = host_s;
+    if (!on_gpu(arena))
+        return CVL_OK;
+    return cvl_gpu_timing_sample(&arena->gpu, contender->out->plan, contender->packed, packed_stride(contender),
+                                 arena->workspace, 1, true, &contender->capture, &contender->first_s);
+}
+
+/* A workspace that is all NaN and read before it is written cannot pass. */
+static cvl_status run_checked(struct cvl_arena *arena, struct cvl_contender *contender)
+{
+    const struct cvl_device *device = arena->ctx->device;
+    const cvl_plan *plan = contender->out->plan;
+    cvl_status status = cvl_device_problem_spoil(&arena->on_device);
+    if (status == CVL_OK && plan->workspace_bytes)
+        status = device->fill(device, arena->workspace, 0xff, plan->workspace_bytes);
+    const double start = arena->now();
+    if (status == CVL_OK)
+        status = run(arena, contender, 1);
+    const double seconds = arena->now() - start;
+    if (status == CVL_OK)
+        status = cvl_device_problem_fetch(&arena->on_device);
+    return status == CVL_OK ? time_first(arena, contender, seconds) : status;
+}
+
 bool cvl_contender_check(struct cvl_arena *arena, struct cvl_contender *contender)
 {
     struct cvl_measurement *out = contender->out;
     const cvl_plan *plan = out->plan;
-    struct cvl_problem *problem = &arena->problem;
-    memset(problem->written, cvl_conv_is_integer(&problem->desc) ? 0xa5 : 0xff, problem->written_bytes);
-    if (plan->workspace_bytes)
-        memset(arena->workspace, 0xff, plan->workspace_bytes);
-    const double start = arena->now();
-    if (run(arena, contender, 1) != CVL_OK) {
+    const struct cvl_problem *problem = &arena->problem;
+    if (run_checked(arena, contender) != CVL_OK) {
         cvl_contender_settle(contender, CVL_OUTCOME_FAILED, "%s", cvl_last_error());
         return false;
     }
-    contender->first_s = arena->now() - start;
     const struct cvl_error error = cvl_oracle_compare(&problem->desc, problem->written, arena->indices,
                                                       arena->checked, arena->want);
     const double tolerance = plan->algo->tolerance(&problem->desc, &plan->variant);
@@ -186,14 +254,31 @@ static cvl_status prepare_caches(struct cvl_arena *arena, struct cvl_contender *
     return CVL_OK;
 }
 
-double cvl_contender_sample(struct cvl_arena *arena, struct cvl_contender *contender, int runs)
+static cvl_status sample_cpu(struct cvl_arena *arena, struct cvl_contender *contender, int runs, double *seconds)
 {
     cvl_status status = prepare_caches(arena, contender);
     const double start = arena->now();
     if (status == CVL_OK)
         status = run(arena, contender, runs);
+    *seconds = (arena->now() - start) / runs;
+    return status;
+}
+
+static cvl_status sample_gpu(struct cvl_arena *arena, struct cvl_contender *contender, int runs, double *seconds)
+{
+    const bool warm_up = arena->state == CVL_HOT && arena->latest != contender;
+    arena->latest = contender;
+    return cvl_gpu_timing_sample(&arena->gpu, contender->out->plan, contender->packed, packed_stride(contender),
+                                 arena->workspace, runs, warm_up, &contender->capture, seconds);
+}
+
+double cvl_contender_sample(struct cvl_arena *arena, struct cvl_contender *contender, int runs)
+{
+    double seconds = 0;
+    const cvl_status status = on_gpu(arena) ? sample_gpu(arena, contender, runs, &seconds)
+                                            : sample_cpu(arena, contender, runs, &seconds);
     if (status == CVL_OK)
-        return (arena->now() - start) / runs;
+        return seconds;
     cvl_contender_settle(contender, CVL_OUTCOME_FAILED, "%s", cvl_last_error());
     contender->out->time.samples = 0;
     return -1;

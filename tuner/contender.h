@@ -5,19 +5,21 @@
 #define TUNER_CONTENDER_H
 
 #include "base/error.h"
-#include "conv/problem.h"
+#include "conv/device_problem.h"
 #include "tuner/evict.h"
+#include "tuner/gpu_timing.h"
 #include "tuner/measure.h"
 
 #define CVL_CHECKED_OUTPUTS 256
 
 struct cvl_contender {
     struct cvl_measurement *out;
-    void                   *packed;      /* NULL: the raw filter */
+    void                   *packed;      /* one for each set of buffers; NULL: the raw filter */
     bool                    owns_packed;
     bool                    live;        /* takes part in the rounds to come */
     int                     runs;        /* of one sample; 0: never timed */
-    double                  first_s;     /* what the run took that was checked */
+    double                  first_s;     /* what the run took that was checked; on a GPU, the one after it */
+    struct cvl_gpu_capture  capture;     /* on a GPU: its runs */
 };
 
 struct cvl_arena {
@@ -26,6 +28,8 @@ struct cvl_arena {
     double              (*now)(void);
     double                eviction_s;    /* what the last one took */
     struct cvl_problem    problem;
+    struct cvl_device_problem on_device; /* of a CPU's device: the problem itself */
+    struct cvl_gpu_timing gpu;           /* sets: 0 on a CPU */
     struct cvl_evictor    evictor;
     const struct cvl_contender *latest;  /* who ran last, and left the caches as it likes them */
     void                 *workspace;     /* as large as the largest that a live contender needs */
@@ -34,6 +38,10 @@ struct cvl_arena {
     int                   count;
     struct cvl_contender *contenders;    /* the caller's; those whose workspace is not to be had are settled */
 };
+
+/* How many runs the first sample has: all buffers are to be gone round. And may it have more? */
+int  cvl_arena_least_runs(const struct cvl_arena *arena);
+bool cvl_arena_may_repeat(const struct cvl_arena *arena, int runs);
 
 /* CVL_ENOMEM leaves nothing behind. */
 cvl_status cvl_arena_create(struct cvl_arena *arena, const cvl_conv_desc *desc, uint64_t seed);

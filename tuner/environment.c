@@ -14,6 +14,20 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
+/* The version alone of "cuDNN 9.19.0". */
+static void describe_gpu(const struct cvl_device *device, struct cvl_environment *environment)
+{
+    const struct cvl_algo *cudnn = cvl_algo_find("cudnn", strlen("cudnn"));
+    const char *version = cudnn ? strchr(cudnn->version(), ' ') : NULL;
+    snprintf(environment->gpu, sizeof environment->gpu, "%s", device->model);
+    snprintf(environment->cudnn, sizeof environment->cudnn, "%.15s", version ? version + 1 : "");
+    snprintf(environment->driver, sizeof environment->driver, "CUDA %.10s, runtime %.6s", device->driver,
+             device->runtime);
+    environment->capability = device->capability;
+    environment->multiprocessors = device->multiprocessors;
+    environment->gpu_l2 = device->l2_bytes;
+}
+
 struct cvl_environment cvl_environment_of(const cvl_ctx *ctx)
 {
     const struct cvl_cpu *cpu = cvl_cpu_info();
@@ -24,8 +38,10 @@ struct cvl_environment cvl_environment_of(const cvl_ctx *ctx)
     struct cvl_text library = { environment.library, sizeof environment.library, 0 };
     cvl_text_add(&library, "convlab %s", cvl_version());
     for (const struct cvl_algo *const *algo = cvl_algos; *algo; algo++)
-        if ((*algo)->version)
+        if ((*algo)->version && (*algo)->device == ctx->device->kind)
             cvl_text_add(&library, ", %s", (*algo)->version());
+    if (ctx->device->kind == CVL_CUDA)
+        describe_gpu(ctx->device, &environment);
     return environment;
 }
 

@@ -120,7 +120,7 @@ static void begin(struct session *session, struct cvl_contender *contender)
     }
     if (!cvl_contender_pack(&session->arena, contender) || !cvl_contender_check(&session->arena, contender))
         return;
-    contender->runs = 1;
+    contender->runs = cvl_arena_least_runs(&session->arena);
     if (is_slow(session, contender)) {
         keep(contender, contender->first_s);
         return;
@@ -129,7 +129,7 @@ static void begin(struct session *session, struct cvl_contender *contender)
         seconds = cvl_contender_sample(&session->arena, contender, contender->runs);
         if (seconds < 0)
             return;
-        if (seconds * contender->runs >= session->sample_s || session->options->state != CVL_HOT ||
+        if (seconds * contender->runs >= session->sample_s || !cvl_arena_may_repeat(&session->arena, contender->runs) ||
             contender->runs >= RUNS_MAX || !fits(session, 2 * seconds * contender->runs))
             break;
         contender->runs *= 2;
@@ -139,6 +139,8 @@ static void begin(struct session *session, struct cvl_contender *contender)
 
 static void play_round(struct session *session, int round)
 {
+    if (session->arena.gpu.sets > 0 && cvl_gpu_timing_settle(&session->arena.gpu) != CVL_OK)
+        session->stopped = true;
     for (int i = 0; i < session->arena.count; i++) {
         struct cvl_contender *contender = &session->arena.contenders[(round + i) % session->arena.count];
         if (!contender->live)
@@ -234,7 +236,8 @@ cvl_status cvl_measure(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
 {
     const double resolution_s = options->now ? 0 : cvl_clock_resolution();
     struct session session = {
-        .options = options, .sample_s = fmax(SAMPLE_S, SAMPLE_RESOLUTIONS * resolution_s),
+        .options = options, .sample_s = ctx->device->kind == CVL_CPU ? fmax(SAMPLE_S, SAMPLE_RESOLUTIONS * resolution_s)
+                                                                     : CVL_GPU_SAMPLE_S,
         .arena = { .ctx = ctx, .state = options->state, .now = options->now ? options->now : cvl_now, .count = count },
     };
     cvl_status status = CVL_OK;

@@ -27,6 +27,9 @@ const struct cvl_field cvl_environment_fields[CVL_ENVIRONMENT_FIELDS] = {
     { "l1d", CVL_FIELD_NATURAL, ENV(l1d), .limit = SIZE_MAX },
     { "l2", CVL_FIELD_NATURAL, ENV(l2), .limit = SIZE_MAX },
     { "l3", CVL_FIELD_NATURAL, ENV(l3), .limit = SIZE_MAX },
+    { "capability", CVL_FIELD_NATURAL, ENV(capability), .limit = INT_MAX },
+    { "sms", CVL_FIELD_NATURAL, ENV(multiprocessors), .limit = INT_MAX },
+    { "gpul2", CVL_FIELD_NATURAL, ENV(gpu_l2), .limit = SIZE_MAX },
 };
 
 const struct cvl_field cvl_record_fields[CVL_RECORD_FIELDS] = {

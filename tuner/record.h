@@ -23,6 +23,8 @@ struct cvl_environment {
     char   gpu[64], cudnn[16];
     char   compiler[48], library[32], driver[32], host[32];   /* host: an alias, never a network name */
     size_t l1d, l2, l3;
+    int    capability, multiprocessors;   /* of the GPU: 90 is compute capability 9.0 */
+    size_t gpu_l2;
 };
 
 /* Numbers are printed with as many digits as they need to come back exactly: round a time to what is meant first. A
