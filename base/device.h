@@ -21,6 +21,8 @@ struct cvl_device {
     size_t l2_bytes, memory_bytes;
     size_t shared_bytes;                                          /* the most that one block can have */
     double core_hz, memory_bytes_per_s;                           /* at the clocks it is sold with; 0: not told */
+    const char *description;                                      /* of a device that is only described, for tests: its
+                                                                     properties as JSON. Plans are made, and cannot run */
 
     /* Makes it the calling thread's current device until leave(what enter returned); both NULL where there is nothing to
      * do. The functions below do so themselves. */

@@ -234,6 +234,7 @@ static const struct note environment[] = {
     { "CVL_MODE", "The mode, unless --mode says it." },
     { "CVL_ISA", "The highest instruction-set level to use, such as avx2." },
     { "CVL_MAX_WORKSPACE, CVL_MAX_ERROR, CVL_DETERMINISTIC, CVL_DENY", "The limits, unless flags say them." },
+    { "CVL_CUDNN", "Where cuDNN is, a file or the folder of libcudnn.so.9; else where the loader looks." },
     { "CVL_VERBOSE", "Print also what the library merely notes." },
     { NULL, NULL },
 };

@@ -5,15 +5,18 @@
 #define CONV_ALGO_H
 
 #include "base/ctx.h"
+#include "base/text.h"
 #include "cvl/conv.h"
 
-#define CVL_KNOBS_MAX 4
-#define CVL_VARIANTS_MAX 12
+#define CVL_KNOBS_MAX 12
+#define CVL_VARIANTS_MAX 64      /* cuDNN names some 40 */
+#define CVL_VARIANTS_USUAL 12    /* of an algorithm that does not ask for more */
 
 /* One setting of an algorithm's knobs, in the order of cvl_algo.knobs; 0 is the default and not printed. */
 struct cvl_variant {
     int  knob[CVL_KNOBS_MAX];
     bool nondeterministic;            /* two runs may differ in their last bits */
+    unsigned notes;                   /* the algorithm's own, told by its knobs and the problem; no part of a name */
 };
 
 struct cvl_algo {
@@ -21,18 +24,25 @@ struct cvl_algo {
     int             revision;         /* raise it when speed or numerics change */
     cvl_device_kind device;
     const char   *(*version)(void);   /* of the vendor's library that does the work, "oneDNN 2.6.3"; NULL: none */
-    const char   *(*lacks)(void);     /* the vendor's library is loaded at run time: why it is not, or NULL; NULL: never */
+    const char   *(*lacks)(void);     /* why the vendor's library, loaded at run time, is not there, or NULL */
     const char     *knobs[CVL_KNOBS_MAX + 1];   /* names, then NULL: {"rows"} makes im2col:rows=14 */
+    /* Where knobs are not each a name and a number from 1: ":eng=62:k2=0", and one word of it. NULL: they are. */
+    void          (*print_knobs)(const struct cvl_variant *variant, struct cvl_text *text);
+    bool          (*read_knob)(const char *word, size_t length, struct cvl_variant *variant);
 
     /* NULL, or why not: a lower-case reason that a user understands (cvl_reason). */
     const char *(*reject)(const cvl_ctx *ctx, const cvl_conv_desc *desc);
-    /* Writes at most max variants, best guess first, and returns how many. NULL: the default alone. */
+    /* Writes at most max variants, best guess first, and returns how many. NULL: the default alone. max is `most`, of
+     * which 0 stands for CVL_VARIANTS_USUAL and none is above CVL_VARIANTS_MAX. */
+    int           most;
     int         (*variants)(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_variant *variants, int max);
     /* Seconds that one run takes, from multiplications and bytes and ctx->rates. */
     double      (*estimate)(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
     /* The largest rel_error that is not a bug, for this problem. */
     double      (*tolerance)(const cvl_conv_desc *desc, const struct cvl_variant *variant);
 
+    size_t      alignment;            /* bytes, of x, w, y, bias and residual; 0: their elements' own will do */
+    bool        peer;                 /* for reports: takes part only where it is allowed by name, like the reference */
     bool        blocked;              /* takes x and y as nchw16c; others are asked about nchw and nhwc alone */
     /* Infinities and NaNs do not travel as IEEE says in this problem; the algorithm's head says how. NULL: they do. */
     bool        (*finite_only)(const cvl_conv_desc *desc);

@@ -47,14 +47,14 @@ uint64_t cvl_plan_packed_identity(const cvl_plan *plan)
     return cvl_hash_bytes(identity, text.used);
 }
 
-/* A name carries knobs only; whether two runs give the same bits is told by the variant with those knobs. */
-static void find_determinism(cvl_plan *plan)
+/* A name carries knobs only; the rest is told by the variant with those knobs. */
+static void find_variant(cvl_plan *plan)
 {
     struct cvl_variant variants[CVL_VARIANTS_MAX];
     const int count = cvl_algo_variants(plan->ctx, plan->algo, &plan->desc, variants);
     for (int i = 0; i < count; i++)
         if (memcmp(variants[i].knob, plan->variant.knob, sizeof variants[i].knob) == 0)
-            plan->variant.nondeterministic = variants[i].nondeterministic;
+            plan->variant = variants[i];
 }
 
 static cvl_status set_up(cvl_plan *plan, cvl_ctx *ctx, const cvl_conv_desc *desc, const char *candidate)
@@ -70,7 +70,7 @@ static cvl_status set_up(cvl_plan *plan, cvl_ctx *ctx, const cvl_conv_desc *desc
     const char *refusal = cvl_algo_refusal(ctx, plan->algo, &plan->desc);
     if (refusal)
         return cvl_fail(CVL_EUNSUP, "%s: %s", plan->algo->name, refusal);
-    find_determinism(plan);
+    find_variant(plan);
     cvl_candidate_print(plan->algo, &plan->variant, plan->candidate);
     return plan->algo->init ? plan->algo->init(plan) : CVL_OK;
 }
@@ -156,7 +156,9 @@ static cvl_status check_buffers(const cvl_plan *plan, const cvl_conv_args *args,
     const cvl_conv_desc *d = &plan->desc;
     const size_t aligned = buffer_alignment[plan->algo->device];
     const enum cvl_tensor tensor = cvl_conv_written(d->pass);
-    const struct operand written = tensor_operand(plan, args, tensor);
+    struct operand written = tensor_operand(plan, args, tensor);
+    if (written.alignment < plan->algo->alignment)
+        written.alignment = plan->algo->alignment;
     struct operand operands[COUNT] = {
         [WORKSPACE] = { "workspace", workspace, plan->workspace_bytes, aligned },
         [PACKED] = { "args.packed", args->packed, args->packed ? plan->packed_bytes : 0, aligned },
@@ -169,6 +171,8 @@ static cvl_status check_buffers(const cvl_plan *plan, const cvl_conv_args *args,
         operands[tensor == CVL_Y ? READ_B : READ_A].bytes = 0;
     cvl_status status = check_operand(&written);
     for (int i = 0; i < COUNT && status == CVL_OK; i++) {
+        if (operands[i].bytes && operands[i].alignment < plan->algo->alignment)
+            operands[i].alignment = plan->algo->alignment;
         status = check_operand(&operands[i]);
         if (status == CVL_OK && overlap(&operands[i], &written) && !(i == RESIDUAL && operands[i].at == written.at))
             status = cvl_fail(CVL_EINVAL, "%s overlaps %s, which is written, expected only args.residual to be the "

@@ -42,12 +42,18 @@ const char *cvl_algo_refusal(const cvl_ctx *ctx, const struct cvl_algo *algo, co
     return algo->reject(ctx, desc);
 }
 
+int cvl_algo_most(const struct cvl_algo *algo)
+{
+    return algo->most ? algo->most : CVL_VARIANTS_USUAL;
+}
+
 int cvl_algo_variants(const cvl_ctx *ctx, const struct cvl_algo *algo, const cvl_conv_desc *desc,
                       struct cvl_variant variants[CVL_VARIANTS_MAX])
 {
-    memset(variants, 0, CVL_VARIANTS_MAX * sizeof *variants);
-    const int count = algo->variants ? algo->variants(ctx, desc, variants, CVL_VARIANTS_MAX) : 1;
-    assert(count >= 1 && count <= CVL_VARIANTS_MAX);
+    const int most = cvl_algo_most(algo);
+    memset(variants, 0, (size_t)most * sizeof *variants);
+    const int count = algo->variants ? algo->variants(ctx, desc, variants, most) : 1;
+    assert(count >= 1 && count <= most && most <= CVL_VARIANTS_MAX);
     return count;
 }
 
@@ -92,9 +98,11 @@ void cvl_candidate_print(const struct cvl_algo *algo, const struct cvl_variant *
 {
     struct cvl_text text = { name, CVL_CANDIDATE_MAX, 0 };
     cvl_text_add(&text, "%s", algo->name);
-    for (int i = 0; i < CVL_KNOBS_MAX && algo->knobs[i]; i++)
+    for (int i = 0; !algo->print_knobs && i < CVL_KNOBS_MAX && algo->knobs[i]; i++)
         if (variant->knob[i] != 0)
             cvl_text_add(&text, ":%s=%d", algo->knobs[i], variant->knob[i]);
+    if (algo->print_knobs)
+        algo->print_knobs(variant, &text);
     assert(text.used < text.size);
 }
 
@@ -113,6 +121,8 @@ static bool read_knob(const struct cvl_algo *algo, const char *knob, size_t leng
     const char *equals = memchr(knob, '=', length);
     const size_t word = equals ? (size_t)(equals - knob) : length;
     long long value;
+    if (algo->read_knob)
+        return algo->read_knob(knob, length, variant);
     for (int i = 0; i < CVL_KNOBS_MAX && algo->knobs[i]; i++)
         if (equals && strlen(algo->knobs[i]) == word && memcmp(algo->knobs[i], knob, word) == 0) {
             if (variant->knob[i] != 0 || !cvl_text_int(equals + 1, length - word - 1, 1, INT_MAX, &value))
@@ -125,7 +135,7 @@ static bool read_knob(const struct cvl_algo *algo, const char *knob, size_t leng
 
 cvl_status cvl_candidate_parse(const char *name, const struct cvl_algo **algo, struct cvl_variant *variant)
 {
-    struct cvl_variant v = { { 0 }, false };
+    struct cvl_variant v = { .knob = { 0 } };
     size_t length = strcspn(name, ":");
     const struct cvl_algo *found = cvl_algo_find(name, length);
     if (!found)

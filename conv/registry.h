@@ -12,7 +12,10 @@ const struct cvl_algo *cvl_algo_find(const char *name, size_t length);
 /* Why this algorithm cannot take the problem on this ctx (device, then the algorithm's own reject), or NULL. */
 const char *cvl_algo_refusal(const cvl_ctx *ctx, const struct cvl_algo *algo, const cvl_conv_desc *desc);
 
-/* At most CVL_VARIANTS_MAX variants of a problem that is not refused; returns how many. */
+/* How many variants of one problem there can be. */
+int cvl_algo_most(const struct cvl_algo *algo);
+
+/* The variants of a problem that is not refused, at most cvl_algo_most; returns how many. */
 int cvl_algo_variants(const cvl_ctx *ctx, const struct cvl_algo *algo, const cvl_conv_desc *desc,
                       struct cvl_variant variants[CVL_VARIANTS_MAX]);
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """check_headers.py ROOT BUILD COMPILER...: every header compiles alone, without a warning; the public ones with no
-other include path than their own, as C11, C99 and, where there is a C++ compiler, as C++11."""
+other include path than their own, as C11, C99 and, where there is a C++ compiler, as C++11. Headers of the GPU backend
+are counted as left out where the vendor's headers that they include are not installed."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wstrict-prototypes", "-Werror", "-fsyntax-only"]
 KERNEL = ["-DCVL_ISA_LEVEL=generic", "-DCVL_VEC_BYTES=16", "-Wno-psabi", "-Wno-pedantic", "-Wno-unused-parameter"]
+
+
+VENDORS = re.compile(r"fatal error: '?(?:cuda|cudnn|library_types)\w*\.h'?:? (?:No such file|file not found)")
+GPU = ("base/cuda/", "conv/cuda/")
 
 
 def headers(root):
@@ -54,12 +60,14 @@ def main():
     work = list(jobs(sys.argv[1], sys.argv[2], sys.argv[3:]))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         said = list(pool.map(lambda job: compile_alone(*job), work))
-    faults = 0
+    faults = left_out = 0
     for (command, header), text in zip(work, said):
-        if text:
+        if header.startswith(GPU) and VENDORS.search(text):
+            left_out += 1
+        elif text:
             faults += 1
             print(f"{header} does not compile alone ({' '.join(command)}):\n{text}")
-    print(f"{len(work)} compilations, {faults} faults")
+    print(f"{len(work)} compilations, {faults} faults, {left_out} left out")
     sys.exit(1 if faults or not work else 0)
 
 

@@ -81,6 +81,12 @@ void harness_destroy(struct harness *harness)
 
 /* ---- one run ---- */
 
+/* A buffer that ends flush begins where its size says. */
+static enum guard_side side_of(const struct trial *trial, const struct how *how)
+{
+    return trial->algo->alignment ? GUARD_START : how->side;
+}
+
 static void check_values(struct trial *trial, const struct how *how, const void *written)
 {
     const double tolerance = trial->algo->tolerance(&trial->desc, &trial->plan[0]->variant);
@@ -95,8 +101,8 @@ static void check_values(struct trial *trial, const struct how *how, const void 
 
 static void check_result(struct trial *trial, const struct how *how, bool first)
 {
-    const struct cvl_problem *problem = &trial->problem[how->side];
-    if (!device_guard_intact(trial->harness->device, trial->on_device[how->side].written))
+    const struct cvl_problem *problem = &trial->problem[side_of(trial, how)];
+    if (!device_guard_intact(trial->harness->device, trial->on_device[side_of(trial, how)].written))
         trial_fail(trial, how->name, "wrote beside the written tensor");
     if (first)
         memcpy(trial->first, problem->written, problem->written_bytes);
@@ -147,20 +153,20 @@ static cvl_status run_and_fetch(const struct trial *trial, const struct how *how
     cvl_status status = how->captured ? run_captured(trial, plan, args, workspace) : cvl_plan_run(plan, args, workspace);
     if (status == CVL_OK)
         status = device->synchronize(device, how->ctx == HARNESS_SERIAL ? NULL : trial->harness->stream);
-    return status == CVL_OK ? cvl_device_problem_fetch(&trial->on_device[how->side]) : status;
+    return status == CVL_OK ? cvl_device_problem_fetch(&trial->on_device[side_of(trial, how)]) : status;
 }
 
 static void run_plan(struct trial *trial, const struct how *how, bool first)
 {
     const struct cvl_device *device = trial->harness->device;
-    const struct cvl_device_problem *problem = &trial->on_device[how->side];
+    const struct cvl_device_problem *problem = &trial->on_device[side_of(trial, how)];
     const cvl_plan *plan = trial->plan[how->ctx];
     const size_t bytes = cvl_plan_workspace_size(plan);
     cvl_conv_args args = problem->args;
-    void *workspace = bytes ? device_guard_alloc(device, how->side, bytes, alignment(trial)) : NULL;
+    void *workspace = bytes ? device_guard_alloc(device, side_of(trial, how), bytes, alignment(trial)) : NULL;
     cvl_status status = workspace ? device->fill(device, workspace, 0xff, bytes) : CVL_OK;
     if (trial->packed[0]) {
-        args.packed = trial->packed[how->side];
+        args.packed = trial->packed[side_of(trial, how)];
         args.w = NULL;
     }
     if (status == CVL_OK)

@@ -49,11 +49,18 @@ static bool is_reference(const char *algorithm)
     return strcmp(algorithm, REFERENCE) == 0;
 }
 
+static bool is_peer(const char *algorithm)
+{
+    const struct cvl_algo *algo = cvl_algo_find(algorithm, strlen(algorithm));
+    return algo && algo->peer;
+}
+
 bool cvl_limits_permit(const struct cvl_limits *limits, const char *algorithm)
 {
     if (cvl_text_listed(limits->deny, algorithm))
         return false;
-    return limits->allow ? cvl_text_listed(limits->allow, algorithm) : !is_reference(algorithm);
+    return limits->allow ? cvl_text_listed(limits->allow, algorithm)
+                         : !is_reference(algorithm) && !is_peer(algorithm);
 }
 
 static void algorithm_of(const struct cvl_record *record, char name[CVL_CANDIDATE_MAX])

@@ -98,16 +98,16 @@ static void add_rows(struct cvl_survey *survey)
 cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_query *query,
                              struct cvl_survey *survey)
 {
-    int algorithms = 0;
-    while (cvl_algos[algorithms])
-        algorithms++;
+    int rows = 0;
+    for (int i = 0; cvl_algos[i]; i++)
+        rows += cvl_algos[i]->device == ctx->device->kind ? cvl_algo_most(cvl_algos[i]) : 1;   /* one says why not */
     survey->ctx = ctx;
     survey->desc = *desc;
     survey->limits = cvl_limits_of(query, desc);
     survey->count = survey->outsider_count = 0;
     survey->outsiders = NULL;
     survey->chosen = -1;
-    survey->rows = cvl_calloc((size_t)algorithms * CVL_VARIANTS_MAX, sizeof *survey->rows);
+    survey->rows = cvl_calloc((size_t)rows, sizeof *survey->rows);
     if (!survey->rows)
         return cvl_fail(CVL_ENOMEM, "no memory for the candidates of a problem");
     cvl_conv_print(desc, survey->problem, sizeof survey->problem);

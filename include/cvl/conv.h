@@ -129,7 +129,7 @@ CVL_API const char *cvl_algo_name(int index);
 /* NULL when the algorithm takes this problem, else why not (this thread's text, until its next call). */
 CVL_API const char *cvl_algo_reject(const cvl_ctx *ctx, const char *algorithm, const cvl_conv_desc *desc);
 /* The candidates that one algorithm offers for a problem, best guess first; returns how many. */
-#define CVL_CANDIDATE_MAX 64
+#define CVL_CANDIDATE_MAX 96
 CVL_API int cvl_algo_candidates(const cvl_ctx *ctx, const char *algorithm, const cvl_conv_desc *desc,
                                 char (*candidates)[CVL_CANDIDATE_MAX], int max);
 
@@ -144,7 +144,7 @@ CVL_API bool        cvl_plan_deterministic(const cvl_plan *plan);    /* same bit
 /* Writes cvl_plan_packed_size bytes at packed, which is 64-byte aligned and the caller's; reads args->w. */
 CVL_API cvl_status  cvl_plan_pack(const cvl_plan *plan, const cvl_conv_args *args, void *packed);
 /* workspace: cvl_plan_workspace_size bytes, 64-byte aligned, one for each run at the same time; NULL when 0.
- * Tensors need only their elements' alignment. One plan may run on many threads at once. */
+ * Tensors need only their elements' alignment, but 16 bytes with cudnn. One plan may run on many threads at once. */
 CVL_API cvl_status  cvl_plan_run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace);
 CVL_API void        cvl_plan_destroy(cvl_plan *plan);                /* NULL is allowed */
 
