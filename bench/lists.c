@@ -22,7 +22,7 @@ static void put_levels(FILE *to, const char *title, int count)
 
 void list_algos(FILE *to, const cvl_ctx *ctx)
 {
-    fprintf(to, "%-14s %8s  %-6s  %-24s  %s\n", "algorithm", "revision", "device", "knobs", "available");
+    fprintf(to, "%-16s %8s  %-6s  %-24s  %s\n", "algorithm", "revision", "device", "knobs", "available");
     for (const struct cvl_algo *const *at = cvl_algos; *at; at++) {
         const struct cvl_algo *algo = *at;
         char knobs[128] = "-";
@@ -32,7 +32,7 @@ void list_algos(FILE *to, const cvl_ctx *ctx)
         const struct cvl_device *device;
         const bool missing = algo->device != ctx->device->kind && cvl_device_get(algo->device, 0, &device) != CVL_OK;
         const char *lacks = algo->lacks ? algo->lacks() : NULL;
-        fprintf(to, "%-14s %8d  %-6s  %-24s  %s", algo->name, algo->revision, device_names[algo->device], knobs,
+        fprintf(to, "%-16s %8d  %-6s  %-24s  %s", algo->name, algo->revision, device_names[algo->device], knobs,
                 missing ? cvl_last_error() : lacks ? lacks : "yes");
         if (missing && lacks)
             fprintf(to, "; %s", lacks);

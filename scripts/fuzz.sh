@@ -7,7 +7,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 build=$1
 seconds=${2:-30}
 rm -rf "$build/meson-private"
-CC=clang meson setup "$build" "$root" -Dfuzz=true -Donednn=disabled >/dev/null
+CC=clang meson setup "$build" "$root" -Dfuzz=true -Donednn=disabled -Dcuda=disabled >/dev/null
 for name in cache problem grid; do
     ninja -C "$build" --quiet "tests/fuzz/libfuzzer_$name"
     mkdir -p "$build/corpus-$name"

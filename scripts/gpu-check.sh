@@ -111,7 +111,7 @@ step registers 120 python3 "$root/scripts/cuda_registers.py" "$build"
 # ---- tests ----
 
 for name in $(cd "$build/tests" && ls -d test_cuda_* test_cudnn 2>/dev/null | grep -v '\.p$'); do
-    step "$name" 60 "$build/tests/$name"
+    step "$name" 120 "$build/tests/$name"
 done
 
 bench=$build/bench/conv-bench
