@@ -2,6 +2,7 @@
  * The kernels of cuda-igemm on the host: every block, thread by thread, through the very maps and steps that the device
  * compiles, against the oracle. What is left untested without a device are the instructions (cp.async, ldmatrix, mma),
  * which cuda_warp.h does by the book, and what runs at the same time. */
+#include "conv/accuracy.h"
 #include "conv/cuda/cuda_igemm_lists.h"
 #include "conv/cuda/cuda_igemm_tile.h"
 #include "conv/cuda/cuda_mma_lanes.h"
@@ -174,12 +175,14 @@ static double cost_of(const cvl_conv_desc *desc, const struct cvl_gemm_choice *c
     return cost;
 }
 
+/* As cuda-igemm's own, but for the sums, which are not cut off here. */
 static double tolerance(const cvl_conv_desc *desc, enum cvl_gemm_unit unit)
 {
     static const double stored[] = { [CVL_F32] = 0x1p-24, [CVL_BF16] = 0x1p-8, [CVL_F16] = 0x1p-11 };
-    const double k = cvl_conv_reduction(desc) + 1;
+    const double k = cvl_conv_reduction(desc) + 1, largest = cvl_conv_largest_output(desc, k);
     const bool tf32 = unit == CVL_UNIT_TENSOR && cvl_conv_is_f32(desc);
-    return 0x1p-24 * 16 * k + (tf32 ? 0x1p-8 : 0) + stored[cvl_conv_type(desc, cvl_conv_written(desc->pass))] * 4;
+    return (0x1p-24 * (2 + 2 * sqrt(k) + k) + (tf32 ? 0x1p-10 * sqrt(k) : 0)) / largest
+         + stored[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
 }
 
 static void *place(void *arg, size_t bytes, size_t element) { return guard_alloc(*(enum guard_side *)arg, bytes, element); }

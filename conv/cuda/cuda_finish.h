@@ -7,6 +7,7 @@
 #include "conv/cuda/cuda_gather.h"
 #include "cvl/conv.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -125,6 +126,7 @@ CVL_HD void cvl_finish_store_four(const struct cvl_finish *f, int at, int channe
     }
     ((uint2 *)f->out)[at / 4] = pack.bits;
 #else
+    assert(at % 4 == 0);
     for (int i = 0; i < 4; i++)
         cvl_store_float(f->type, f->out, at + i, v[i]);
 #endif

@@ -173,14 +173,14 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
 }
 
 /* k additions onto a sum of about sqrt(i)/3 are each off by up to 2^-25 of it, on tensor cores, which cut off, by 2^-22;
- * tf32 factors are off by 2^-12 each, and what is stored in 16 bits is rounded. */
+ * tf32 factors are off by up to 2^-11 each, and what is stored in 16 bits is rounded. */
 static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     static const double stored[] = { [CVL_F32] = 0x1p-24, [CVL_BF16] = 0x1p-8, [CVL_F16] = 0x1p-11 };
     const double k = cvl_conv_reduction(desc) + 1, largest = cvl_conv_largest_output(desc, k);
     const bool tensor = unit_of(desc) == CVL_UNIT_TENSOR;
     const double sums = (tensor ? 0x1p-21 : 0x1p-24) * (2 + 2 * sqrt(k) + k) / largest;
-    const double factors = tensor && cvl_conv_is_f32(desc) ? 0x1p-11 * 4 * sqrt(k) / largest : 0;
+    const double factors = tensor && cvl_conv_is_f32(desc) ? 0x1p-10 * sqrt(k) / largest : 0;
     return sums + factors + stored[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
 }
 
