@@ -38,7 +38,7 @@ struct cvl_environment cvl_environment_of(const cvl_ctx *ctx)
     struct cvl_text library = { environment.library, sizeof environment.library, 0 };
     cvl_text_add(&library, "convlab %s", cvl_version());
     for (const struct cvl_algo *const *algo = cvl_algos; *algo; algo++)
-        if ((*algo)->version && (*algo)->device == ctx->device->kind)
+        if ((*algo)->version && !(*algo)->peer && (*algo)->device == ctx->device->kind)
             cvl_text_add(&library, ", %s", (*algo)->version());
     if (ctx->device->kind == CVL_CUDA)
         describe_gpu(ctx->device, &environment);
