@@ -141,9 +141,10 @@ CVL_API size_t      cvl_plan_workspace_size(const cvl_plan *plan);   /* bytes, e
 CVL_API size_t      cvl_plan_packed_size(const cvl_plan *plan);      /* bytes; 0: uses the raw filter */
 CVL_API uint64_t    cvl_plan_packed_id(const cvl_plan *plan);        /* equal ids: packed filters interchange */
 CVL_API bool        cvl_plan_deterministic(const cvl_plan *plan);    /* same bits from every run */
-/* Writes cvl_plan_packed_size bytes at packed, which is 64-byte aligned and the caller's; reads args->w. */
+/* Writes cvl_plan_packed_size bytes at packed, which is 64-byte aligned (on a GPU 256) and the caller's; reads args->w. */
 CVL_API cvl_status  cvl_plan_pack(const cvl_plan *plan, const cvl_conv_args *args, void *packed);
-/* workspace: cvl_plan_workspace_size bytes, 64-byte aligned, one for each run at the same time; NULL when 0.
+/* workspace: cvl_plan_workspace_size bytes, 64-byte aligned (on a GPU 256), one for each run at the same time; NULL when
+ * 0. On a GPU all pointers are the device's, and the call returns when the work is given to the stream.
  * Tensors need only their elements' alignment, but 16 bytes with cudnn. One plan may run on many threads at once. */
 CVL_API cvl_status  cvl_plan_run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace);
 CVL_API void        cvl_plan_destroy(cvl_plan *plan);                /* NULL is allowed */
