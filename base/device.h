@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What plans, a test harness and a bench need of a device, so that one of each serves all devices. Functions that take a
- * stream return before the work that they give to it is done; NULL is the device's default stream. */
+ * What plans, a test harness and a bench need of a device, so that one of each serves all devices. Functions that take
+ * a stream return before the work that they give to it is done; NULL is the device's default stream. */
 #ifndef BASE_DEVICE_H
 #define BASE_DEVICE_H
 

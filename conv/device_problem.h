@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The tensors of a problem where a plan reads and writes them. On the CPU they are the problem's own; a GPU has copies. */
+ * The tensors of a problem where a plan reads and writes them. On the CPU they are the problem's own; a GPU has
+ * copies. */
 #ifndef CONV_DEVICE_PROBLEM_H
 #define CONV_DEVICE_PROBLEM_H
 
@@ -16,8 +17,8 @@ struct cvl_device_problem {
     struct cvl_placement      placement;
 };
 
-/* NULL placement: the device's alloc and free. Fails with CVL_ENOMEM or CVL_EDEVICE, and leaves nothing behind. Moving a
- * device problem in memory breaks args.quant. */
+/* NULL placement: the device's alloc and free. Fails with CVL_ENOMEM or CVL_EDEVICE, and leaves nothing behind. Moving
+ * a device problem in memory breaks args.quant. */
 cvl_status cvl_device_problem_create(const struct cvl_device *device, const struct cvl_problem *host,
                                      const struct cvl_placement *placement, struct cvl_device_problem *problem);
 void       cvl_device_problem_destroy(struct cvl_device_problem *problem);

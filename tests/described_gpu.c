@@ -18,8 +18,8 @@ static void read_description(void)
     fclose(file);
 }
 
-/* cuDNN plans the kernels that it compiles only where it finds a driver. The toolkit's stub will do: it has the name, and
- * is what later calls of the loader find. */
+/* cuDNN plans the kernels that it compiles only where it finds a driver. The toolkit's stub will do: it has the name,
+ * and is what later calls of the loader find. */
 static void find_driver(void)
 {
     if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL))

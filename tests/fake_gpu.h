@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A GPU that is made of this program's memory and of a clock that only its work moves: streams, graphs and timers do what
- * the table in base/device.h says of them, and everything that is made is counted until it is given back. */
+ * A GPU that is made of this program's memory and of a clock that only its work moves: streams, graphs and timers do
+ * what the table in base/device.h says of them, and everything that is made is counted until it is given back. */
 #ifndef TESTS_FAKE_GPU_H
 #define TESTS_FAKE_GPU_H
 

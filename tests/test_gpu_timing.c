@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The measuring protocol on a GPU, on one that is faked: what is captured, which buffers the runs go round, what counts as
- * a sample, and that all is given back. Needs no CUDA. */
+ * The measuring protocol on a GPU, on one that is faked: what is captured, which buffers the runs go round, what counts
+ * as a sample, and that all is given back. Needs no CUDA. */
 #include "fake_gpu.h"
 
 #include "base/ctx.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Samples on a GPU: many runs are captured in a graph, and the device's own events time one replay of it, so that neither
- * launches nor the host's clock are in the figure. Warm (CVL_HOT) replays work on the same buffers; cold ones go round
- * sets of buffers that together are three times as large as the L2 cache, of the filter alone for CVL_COLD_FILTER. */
+ * Samples on a GPU: many runs are captured in a graph, and the device's own events time one replay of it, so that
+ * neither launches nor the host's clock are in the figure. Warm (CVL_HOT) replays work on the same buffers; cold ones
+ * go round sets of buffers that together are three times as large as the L2 cache, of the filter alone for
+ * CVL_COLD_FILTER. */
 #ifndef TUNER_GPU_TIMING_H
 #define TUNER_GPU_TIMING_H
 
@@ -44,8 +45,8 @@ cvl_status cvl_gpu_timing_sample(struct cvl_gpu_timing *timing, const cvl_plan *
                                  struct cvl_gpu_capture *capture, double *seconds);
 void       cvl_gpu_capture_free(const struct cvl_gpu_timing *timing, struct cvl_gpu_capture *capture);
 
-/* Before a round: runs the reference kernel until it is as fast as it has ever been, within two hundredths, ten times at
- * most; the clock then is where it was in the other rounds. */
+/* Before a round: runs the reference kernel until it is as fast as it has ever been, within two hundredths, ten times
+ * at most; the clock then is where it was in the other rounds. */
 cvl_status cvl_gpu_timing_settle(struct cvl_gpu_timing *timing);
 
 #endif

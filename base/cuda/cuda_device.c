@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * GPUs through the CUDA runtime, which is linked statically and finds the driver when it is first asked: without a driver
- * this library starts, and says so. */
+ * GPUs through the CUDA runtime, which is linked statically and finds the driver when it is first asked: without a
+ * driver this library starts, and says so. */
 #include "base/alloc.h"
 #include "base/cuda/cuda_error.h"
 #include "base/cuda/cuda_peak.h"

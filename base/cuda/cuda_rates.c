@@ -121,7 +121,9 @@ static cvl_status measure_copies(struct load *load, double seconds, struct cvl_r
     const struct cvl_device *device = load->device;
     const size_t l2 = device->l2_bytes ? device->l2_bytes : (size_t)4 << 20;
     const size_t large = 8 * l2 < COPY_BYTES_MAX ? 8 * l2 : COPY_BYTES_MAX;
-    const struct { size_t bytes; double *rate; } sets[] = { { l2 / 8 / 256 * 256, &rates->copy_l2 }, { large, &rates->copy_dram } };
+    const struct { size_t bytes; double *rate; } sets[] = {
+        { l2 / 8 / 256 * 256, &rates->copy_l2 }, { large, &rates->copy_dram },
+    };
     cvl_status status = CVL_OK;
     load->go = go_copy;
     load->arguments.blocks = CVL_CUDA_PEAK_BLOCKS * device->multiprocessors;

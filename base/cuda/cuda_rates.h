@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The rates of a GPU: of the CUDA cores in f32, of the tensor cores in tf32 and bf16, of copies in its memory and in its
- * L2 cache. */
+ * The rates of a GPU: of the CUDA cores in f32, of the tensor cores in tf32 and bf16, of copies in its memory and in
+ * its L2 cache. */
 #ifndef BASE_CUDA_CUDA_RATES_H
 #define BASE_CUDA_CUDA_RATES_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cudnn: NVIDIA's cuDNN 9 (docs.nvidia.com/deeplearning/cudnn) through its graph interface, as one more candidate: every
- * run compares with the library that a user of GPUs could pick instead. The algorithms are cuDNN's: implicit GEMM on CUDA
- * cores and tensor cores, Winograd, FFT, and kernels that it compiles for the problem.
+ * cudnn: NVIDIA's cuDNN 9 (docs.nvidia.com/deeplearning/cudnn) through its graph interface, as one more candidate:
+ * every run compares with the library that a user of GPUs could pick instead. The algorithms are cuDNN's: implicit GEMM
+ * on CUDA cores and tensor cores, Winograd, FFT, and kernels that it compiles for the problem.
  *
  * Candidates: every engine configuration that heuristics A, B and fallback name for the problem, by engine and knobs:
  * cudnn:eng=62:k2=5:k13=1. Numbers are cuDNN's and mean something in one of its versions, which the cache's environment
@@ -52,8 +52,8 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
     return count > 0 ? count : 1;
 }
 
-/* Half of the peak, or every tensor once from memory at four fifths of its speed; each further answer of the heuristics is
- * taken for a little slower than the one before. */
+/* Half of the peak, or every tensor once from memory at four fifths of its speed; each further answer of the heuristics
+ * is taken for a little slower than the one before. */
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const bool tensor_cores = variant->notes & CVL_CUDNN_NOTE(TENSOR_CORE);
@@ -89,7 +89,9 @@ static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *var
         error += 0x1p-9 * (1 + 2 * sqrt(k)) / largest;
     if (growth > 1)
         error += roundings[type] * growth * (1 + 2 * sqrt(k)) / largest / sqrt(k);
-    return error + (desc->epi.act > CVL_ACT_CLIP ? 0x1p-20 : 0) + roundings[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
+    if (desc->epi.act > CVL_ACT_CLIP)
+        error += 0x1p-20;
+    return error + roundings[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
 }
 
 const struct cvl_algo cvl_algo_cudnn = {

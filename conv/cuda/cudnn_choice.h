@@ -6,8 +6,8 @@
 #include "conv/algo.h"
 #include "conv/cuda/cudnn_graph.h"
 
-/* In a variant, knob[0] is the engine's number and the others are (type, value) pairs by ascending type; each is one more
- * than cuDNN's, so that 0 is none. Candidates are called cudnn:eng=62:k2=5:k13=1. */
+/* In a variant, knob[0] is the engine's number and the others are (type, value) pairs by ascending type; each is one
+ * more than cuDNN's, so that 0 is none. Candidates are called cudnn:eng=62:k2=5:k13=1. */
 #define CVL_CUDNN_PAIRS_MAX (CVL_KNOBS_MAX - 1)
 #define CVL_CUDNN_VALUE_BITS 20
 
@@ -20,7 +20,8 @@ struct cvl_cudnn_choices {
     struct cvl_variant variant[CVL_VARIANTS_MAX];
 };
 
-/* Heuristics A, B and fallback one after the other, each configuration once. A failure is CVL_EUNSUP, or the device's. */
+/* Heuristics A, B and fallback one after the other, each configuration once. A failure is CVL_EUNSUP, or the
+ * device's. */
 cvl_status cvl_cudnn_choices_make(const struct cvl_cudnn_target *target, const cvl_conv_desc *desc,
                                   struct cvl_cudnn_choices *choices);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cudnn-framework: cuDNN as deep-learning frameworks use it, a second peer for reports. Their "benchmark" switch makes plans
- * of the first ten configurations that heuristic A names, runs each once to warm it up and once to time it, and keeps the
- * fastest for good. This candidate does the same when its plan is made, on random data of its own; the time that is
- * reported is then measured like anyone's. One sample may choose another configuration each time: it is no candidate for
- * selections, which know the configurations by name, and takes part only where it is asked for. */
+ * cudnn-framework: cuDNN as deep-learning frameworks use it, a second peer for reports. Their "benchmark" switch makes
+ * plans of the first ten configurations that heuristic A names, runs each once to warm it up and once to time it, and
+ * keeps the fastest for good. This candidate does the same when its plan is made, on random data of its own; the time
+ * that is reported is then measured like anyone's. One sample may choose another configuration each time: it is no
+ * candidate for selections, which know the configurations by name, and takes part only where it is asked for. */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "conv/cuda/cudnn_run.h"

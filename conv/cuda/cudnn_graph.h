@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A problem as a graph of cuDNN's operations: the convolution of the pass, then bias, residual and activation in f32. */
+ * A problem as a graph of cuDNN's operations: the convolution of the pass, then bias, residual and activation in
+ * f32. */
 #ifndef CONV_CUDA_CUDNN_GRAPH_H
 #define CONV_CUDA_CUDNN_GRAPH_H
 
 #include "conv/cuda/cudnn_library.h"
 #include "conv/desc.h"
 
-/* For what a graph is planned: a device by its handle, or one that is only described (cuDNN 9.8). One of them is set. */
+/* For what a graph is planned: a device by its handle, or one that is only described (cuDNN 9.8). One of them is
+ * set. */
 struct cvl_cudnn_target {
     cudnnHandle_t            handle;
     cudnnBackendDescriptor_t properties;

@@ -84,7 +84,8 @@ cvl_status cvl_cudnn_check(cudnnStatus_t status, const char *what)
         return CVL_OK;
     table.cudnnGetLastErrorString(words, sizeof words);
     words[strcspn(words, "\n")] = '\0';
-    const bool refused = status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000 || status / 1000 == CUDNN_STATUS_BAD_PARAM / 1000;
+    const bool refused = status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000   /* thousands are kinds of failure */
+                      || status / 1000 == CUDNN_STATUS_BAD_PARAM / 1000;
     return cvl_fail(refused ? CVL_EUNSUP : CVL_EDEVICE, "cuDNN, %s: %s%s%s", what, table.cudnnGetErrorString(status),
                     *words ? ": " : "", words);
 }

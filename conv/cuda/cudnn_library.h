@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cuDNN, found when it is first asked for: where CVL_CUDNN says (a file, or a folder with libcudnn.so.9), else where the
- * system's loader looks. */
+ * cuDNN, found when it is first asked for: where CVL_CUDNN says (a file, or a folder with libcudnn.so.9), else where
+ * the system's loader looks. */
 #ifndef CONV_CUDA_CUDNN_LIBRARY_H
 #define CONV_CUDA_CUDNN_LIBRARY_H
 

@@ -24,7 +24,8 @@ cvl_status cvl_cudnn_init(cvl_plan *plan)
     cvl_status status = CVL_OK;
     if (plan->variant.knob[0] == 0) {
         if (plan->variant.knob[1] != 0)
-            return cvl_fail(CVL_ENOTFOUND, "candidate '%s' has knobs, expected their engine too: eng=NUMBER", plan->candidate);
+            return cvl_fail(CVL_ENOTFOUND, "candidate '%s' has knobs, expected their engine too: eng=NUMBER",
+                            plan->candidate);
         status = cvl_cudnn_choices(plan->ctx, &plan->desc, &choices);
         if (status == CVL_OK)
             plan->variant = choices.variant[0];
