@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What a warp's instructions do, on the host, from the tables of the PTX ISA (9.7.14, warp-level matrix instructions). */
+ * What a warp's instructions do, on the host, from the tables of the PTX ISA (9.7.14, warp-level matrix
+ * instructions). */
 #ifndef TESTS_CUDA_WARP_H
 #define TESTS_CUDA_WARP_H
 

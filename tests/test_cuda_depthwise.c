@@ -71,7 +71,11 @@ static double tolerance(const cvl_conv_desc *desc)
          + stored[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
 }
 
-static void *place(void *arg, size_t bytes, size_t element) { return guard_alloc(*(enum guard_side *)arg, bytes, element); }
+static void *place(void *arg, size_t bytes, size_t element)
+{
+    return guard_alloc(*(enum guard_side *)arg, bytes, element);
+}
+
 static void unplace(void *arg, void *memory) { guard_free(memory); }
 
 static void check(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, enum guard_side side)

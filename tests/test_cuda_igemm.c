@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { PROBLEMS = 1000, THREADS_MAX = 256, COST_MAX = 40 * 1000 * 1000 };
+enum { PROBLEMS = 500, THREADS_MAX = 256, COST_MAX = 40 * 1000 * 1000 };
 
 /* ---- one block ---- */
 
@@ -39,7 +39,8 @@ static void fragment(const struct block *b, const char *tile, const struct cvl_g
     const bool columns = operand->bring == CVL_BRING_ALONG_ROWS;
     const char *from[WARP];
     for (int lane = 0; lane < WARP; lane++)
-        from[lane] = tile + (columns ? cvl_mma_from_columns(rows, row, half, lane) : cvl_mma_from_rows(row, half, lane));
+        from[lane] = tile + (columns ? cvl_mma_from_columns(rows, row, half, lane)
+                                     : cvl_mma_from_rows(row, half, lane));
     warp_ldmatrix(from, columns, r);
 }
 
@@ -171,7 +172,8 @@ static double cost_of(const cvl_conv_desc *desc, const struct cvl_gemm_choice *c
     cvl_conv_args_init(&args);
     for (int class = 0; cvl_gemm_next(desc, choice, &args, NULL, &class, &g);)
         for (int i = 0; i < g.parts; i++)
-            cost += (double)g.part[i].m_tiles * g.n_tiles * g.groups * tile.m * tile.n * (16 * g.part[i].steps + 32.0 * g.splits);
+            cost += (double)g.part[i].m_tiles * g.n_tiles * g.groups * tile.m * tile.n
+                  * (16 * g.part[i].steps + 32.0 * g.splits);
     return cost;
 }
 
@@ -185,7 +187,11 @@ static double tolerance(const cvl_conv_desc *desc, enum cvl_gemm_unit unit)
          + stored[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
 }
 
-static void *place(void *arg, size_t bytes, size_t element) { return guard_alloc(*(enum guard_side *)arg, bytes, element); }
+static void *place(void *arg, size_t bytes, size_t element)
+{
+    return guard_alloc(*(enum guard_side *)arg, bytes, element);
+}
+
 static void unplace(void *arg, void *memory) { guard_free(memory); }
 
 /* Where the problem has a residual it is the written tensor: an element that is stored twice adds it twice. */
@@ -207,9 +213,9 @@ static void check(const cvl_conv_desc *desc, const struct cvl_gemm_choice *choic
     const struct cvl_error error = cvl_oracle_compare(desc, problem.written, NULL, count, want);
     cvl_conv_print(desc, text, sizeof text);
     if (!(error.rel <= tolerance(desc, choice->unit)))
-        fail_msg("%s, unit %d tile %d stages %d splits %d side %d: rel_error %g; element %zu of %zu is %.9g, expected %.9g",
-                 text, choice->unit, choice->tile, choice->stages, choice->splits, side, error.rel, error.worst, count,
-                 error.got, error.want);
+        fail_msg("%s, unit %d tile %d stages %d splits %d side %d: rel_error %g; element %zu of %zu is %.9g, expected "
+                 "%.9g", text, choice->unit, choice->tile, choice->stages, choice->splits, side, error.rel, error.worst,
+                 count, error.got, error.want);
     if (problem.args.residual == problem.written)
         problem.args.residual = NULL;
     cvl_problem_destroy(&problem);
@@ -219,9 +225,10 @@ static void check(const cvl_conv_desc *desc, const struct cvl_gemm_choice *choic
 static struct cvl_gemm_choice random_choice(struct cvl_random *random, const cvl_conv_desc *desc)
 {
     const bool tensor = !cvl_conv_is_f32(desc) || (desc->math != CVL_MATH_F32 && cvl_random_below(random, 4));
-    return (struct cvl_gemm_choice){ tensor ? CVL_UNIT_TENSOR : CVL_UNIT_CORES, cvl_random_below(random, CVL_GEMM_TILES),
-                                     2 + cvl_random_below(random, 3),
-                                     cvl_random_below(random, 2) ? 1 : 1 + cvl_random_below(random, 7) };
+    return (struct cvl_gemm_choice){
+        tensor ? CVL_UNIT_TENSOR : CVL_UNIT_CORES, cvl_random_below(random, CVL_GEMM_TILES),
+        2 + cvl_random_below(random, 3), cvl_random_below(random, 2) ? 1 : 1 + cvl_random_below(random, 7),
+    };
 }
 
 /* Counts of what was covered, so that a draw that stops covering something fails. */

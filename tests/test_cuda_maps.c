@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The index maps of the GPU's kernels by themselves: what test_cuda_igemm cannot see, because it costs only time (banks),
- * or which a few problems cannot exhaust. */
+ * The index maps of the GPU's kernels by themselves: what test_cuda_igemm cannot see, because it costs only time
+ * (banks), or which a few problems cannot exhaust. */
 #include "base/random.h"
 #include "conv/cuda/cuda_igemm_tile.h"
 #include "conv/cuda/cuda_mma_lanes.h"
@@ -31,7 +31,7 @@ static void division_is_exact(void **state)
 
 /* ---- banks ---- */
 
-/* Do the addresses that are served at once, `count` of `bytes` each, lie in banks of their own, or in the same place? */
+/* Do addresses that are served at once, `count` of `bytes` each, lie in banks of their own, or in the same place? */
 static void check_banks(const int *at, int count, int bytes)
 {
     int holds[32];
@@ -127,8 +127,10 @@ static void blocks_cover_every_tile_and_step(void **state)
         const struct cvl_gemm_tile tile = i % 2 ? cores[i % 3] : tensor[i % 3];
         enum { M_MOST = 9, N_MOST = 5, GROUPS_MOST = 3, STEPS_MOST = 40 };
         static char seen[CVL_GEMM_PARTS][GROUPS_MOST][M_MOST][N_MOST][STEPS_MOST];
-        struct cvl_gemm g = { .parts = 1 + cvl_random_below(&random, CVL_GEMM_PARTS), .n_tiles = 1 + cvl_random_below(&random, N_MOST),
-                              .groups = 1 + cvl_random_below(&random, GROUPS_MOST), .splits = 1 + cvl_random_below(&random, 9) };
+        struct cvl_gemm g = {
+            .parts = 1 + cvl_random_below(&random, CVL_GEMM_PARTS), .n_tiles = 1 + cvl_random_below(&random, N_MOST),
+            .groups = 1 + cvl_random_below(&random, GROUPS_MOST), .splits = 1 + cvl_random_below(&random, 9),
+        };
         long expected = 0, found = 0;
         for (int part = 0; part < g.parts; part++) {
             g.part[part].first_tile = g.tiles;

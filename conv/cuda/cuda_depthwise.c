@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cuda-depthwise: one filter per channel on the GPU,
- *     y[n,k,p,q] = act(sum over r,s of x[n, k/m, p*stride + r*dil - pad, ...] * w[k,r,s] + bias + residual),  K = C * m,
- * and its gradients. An element takes part in so few products that bytes are the limit, so nothing goes through shared
- * memory: a thread slides over a run of up to eight outputs in registers and loads each input of a row once for all of
- * them and for up to seven taps, and the rows of taps, which neighbouring threads load too, meet in the first-level
- * cache. (The window is that of J. Zhang, F. Franchetti, T. M. Low, "High performance zero-memory overhead direct
- * convolutions", 2018.)
+ *     y[n,k,p,q] = act(sum over r,s of x[n, k/m, p*stride + r*dil - pad, ...] * w[k,r,s] + bias + residual), K = C * m,
+ * and its gradients. An element takes part in so few products that bytes are the limit, so nothing goes through
+ * shared memory: a thread slides over a run of up to eight outputs in registers and loads each input of a row once
+ * for all of them and for up to seven taps, and the rows of taps, which neighbouring threads load too, meet in the
+ * first-level cache. (The window is that of J. Zhang, F. Franchetti, T. M. Low, "High performance zero-memory
+ * overhead direct convolutions", 2018.)
  *
  * NHWC: neighbouring threads have neighbouring vectors of channels, 16 bytes each, and run along columns. NCHW:
- * neighbouring threads have neighbouring columns and run along rows. Longer filters are cut into blocks of seven taps. A
- * run at stride 1 is of eight or two outputs, at stride 2 of four, with other strides and with dilation of one. Padding
- * is skipped, or zeros times a weight. BWD_DATA with a stride computes the residue classes of the image each by itself.
+ * neighbouring threads have neighbouring columns and run along rows. Longer filters are cut into blocks of seven
+ * taps. A run at stride 1 is of eight or two outputs, at stride 2 of four, with other strides and with dilation of
+ * one. Padding is skipped, or zeros times a weight. BWD_DATA with a stride computes the residue classes of the image
+ * each by itself.
  *
- * BWD_FILTER has two stages: each thread (NCHW: each warp) sums a block of taps over one of `slices` slices of the pixels,
- * and the slices are then summed in their order: the same bits in every run. Memory: slices x the filter in f32, at most
- * 32 MiB. The other passes read the filter as (r,s,k) in f32: packed, or written to workspace by each run, unless it
- * lies so. Multiplications: those of the formula.
- * Where it loses: filters of more than some 15 x 15 taps, which an FFT multiplies faster; channels that are no multiple
- * of 16 bytes in NHWC, loaded one by one; narrow NCHW images, whose warps load many short rows. */
+ * BWD_FILTER has two stages: each thread (NCHW: each warp) sums a block of taps over one of `slices` slices of the
+ * pixels, and the slices are then summed in their order: the same bits in every run. Memory: slices x the filter in
+ * f32, at most 32 MiB. The other passes read the filter as (r,s,k) in f32: packed, or written to workspace by each
+ * run, unless it lies so. Multiplications: those of the formula. Where it loses: filters of more than some 15 x 15
+ * taps, which an FFT multiplies faster; channels that are no multiple of 16 bytes in NHWC, loaded one by one; narrow
+ * NCHW images, whose warps load many short rows. */
 #include "conv/algo.h"
 #include "conv/cuda/cuda_depthwise_lists.h"
 
@@ -48,6 +49,9 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
         return cvl_reason("x and y must have the same layout");
     if (desc->r > TAPS_MOST || desc->s > TAPS_MOST)
         return cvl_reason("the filter is %d x %d, expected at most %d x %d", desc->r, desc->s, TAPS_MOST, TAPS_MOST);
+    if (ctx->device->capability < 80)
+        return cvl_reason("the GPU has compute capability %d.%d, expected 8.0 or more", ctx->device->capability / 10,
+                          ctx->device->capability % 10);
     return NULL;
 }
 
@@ -59,7 +63,8 @@ static cvl_status choice_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const
     const int run = variant->knob[RUN], slices = variant->knob[SLICES];
     *choice = cvl_dw_choose(desc, ctx->device->multiprocessors);
     if (run != 0 && !(run > 0 && cvl_dw_runs(desc, run)))
-        return cvl_fail(CVL_ENOTFOUND, "run is %d, expected 1, or 2 or 8 at stride 1, or 4 at stride 2, without dilation", run);
+        return cvl_fail(CVL_ENOTFOUND, "run is %d, expected 1, or without dilation 2 or 8 at stride 1, or 4 at "
+                        "stride 2", run);
     if (slices < 0 || slices > SLICES_MOST)
         return cvl_fail(CVL_ENOTFOUND, "slices is %d, expected 0 to %d", slices, SLICES_MOST);
     if (run)
@@ -99,7 +104,8 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
         return INFINITY;
     const double filter = (double)cvl_dw_filter_bytes(desc) * (desc->pass == CVL_BWD_FILTER ? choice.slices : 1);
     const double bytes = (double)cvl_conv_bytes(desc, CVL_X) + (double)cvl_conv_bytes(desc, CVL_Y) + 2 * filter;
-    const double products = cvl_conv_flops(desc) / (ctx->rates.f32_flops * arithmetic * choice.outs / (choice.outs + 2.0));
+    const double shared = choice.outs / (choice.outs + 2.0);   /* loads and products share the issue slots */
+    const double products = cvl_conv_flops(desc) / (ctx->rates.f32_flops * arithmetic * shared);
     const int launches = desc->pass == CVL_BWD_FILTER || !(desc->const_filter || cvl_dw_reads_raw(desc)) ? 2 : 1;
     return fmax(bytes / 2 / (ctx->rates.copy_dram * memory), products) + launches * launch_s;
 }

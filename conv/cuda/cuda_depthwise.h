@@ -3,8 +3,8 @@
  * between threads but a sum over a warp, so the tests run every thread on the host.
  *
  * Two axes of the image: along `run` a thread slides over neighbouring outputs in registers, of `cross` it has one
- * position. NHWC: neighbouring threads have neighbouring vectors of channels, and runs are of columns. NCHW: neighbouring
- * threads have neighbouring columns, and runs are of rows. */
+ * position. NHWC: neighbouring threads have neighbouring vectors of channels, and runs are of columns. NCHW:
+ * neighbouring threads have neighbouring columns, and runs are of rows. */
 #ifndef CONV_CUDA_CUDA_DEPTHWISE_H
 #define CONV_CUDA_CUDA_DEPTHWISE_H
 
@@ -183,12 +183,12 @@ CVL_HD void cvl_dw_data_thread(const struct cvl_dw_launch *g, int part, int thre
             const int at = spot.n * g->read_n + from * g->read_channel + y * cross->read;
             const int w_at = (cross->w + i * cross->w_step) * g->k + w_channel;
             for (int first = 0; first < run->taps; first += taps)
-                cvl_dw_slide(g, run, type, at, w_at, run->first + spot.along * run->step, first, taps, outs, step, vector,
-                             sums);
+                cvl_dw_slide(g, run, type, at, w_at, run->first + spot.along * run->step, first, taps, outs, step,
+                             vector, sums);
         }
     }
-    const int to = spot.n * g->plain_n + spot.channel * g->plain_channel + cross->plain + spot.across * cross->plain_step
-                 + run->plain + spot.along * run->plain_step;
+    const int to = spot.n * g->plain_n + spot.channel * g->plain_channel + run->plain + spot.along * run->plain_step
+                 + cross->plain + spot.across * cross->plain_step;
     CVL_DW_UNROLL
     for (int t = 0; t < outs; t++)
         if (spot.along + t < run->count) {
@@ -236,7 +236,8 @@ CVL_HD void cvl_dw_item(const struct cvl_dw_launch *g, const struct cvl_dw_share
     const int y = cross->first + across * cross->step + s->tap * cross->tap;
     if (!cvl_dw_inside(y, cross->extent))
         return;
-    const int plain = n * g->plain_n + s->channel * g->plain_channel + across * cross->plain_step + along * run->plain_step;
+    const int plain = n * g->plain_n + s->channel * g->plain_channel + across * cross->plain_step
+                    + along * run->plain_step;
     const int read = n * g->read_n + s->channel / g->divide * g->read_channel + y * cross->read;
     float dy[CVL_DW_OUTS_MOST][CVL_DW_VECTOR_MOST], x[CVL_DW_VECTOR_MOST];
     CVL_DW_UNROLL

@@ -7,7 +7,8 @@ extern "C" int cvl_cuda_dw_f32(const struct cvl_dw_launch *g, int filter, void *
                           : cvl_dw_launch_taps<CVL_F32, 1>(g, filter, (cudaStream_t)stream);
 }
 
-static __global__ void __launch_bounds__(CVL_DW_THREADS) cvl_dw_pack_filter(const __grid_constant__ struct cvl_dw_pack pack)
+static __global__ void __launch_bounds__(CVL_DW_THREADS)
+cvl_dw_pack_filter(const __grid_constant__ struct cvl_dw_pack pack)
 {
     const int index = blockIdx.x * CVL_DW_THREADS + threadIdx.x;
     if (index < pack.list.count)

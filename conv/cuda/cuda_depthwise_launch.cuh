@@ -56,7 +56,8 @@ static int cvl_dw_launch_one(const struct cvl_dw_launch *g, bool filter, cudaStr
     for (int i = 0; i < g->parts; i++)
         most = g->part[i].threads > most ? g->part[i].threads : most;
     if (!filter) {
-        cvl_dw_data<TYPE, VECTOR, TAPS, OUTS, STEP><<<dim3(cvl_dw_blocks(most), g->parts), CVL_DW_THREADS, 0, stream>>>(*g);
+        const dim3 blocks(cvl_dw_blocks(most), g->parts);
+        cvl_dw_data<TYPE, VECTOR, TAPS, OUTS, STEP><<<blocks, CVL_DW_THREADS, 0, stream>>>(*g);
         return (int)cudaGetLastError();
     }
     cvl_dw_filter<TYPE, VECTOR, TAPS, OUTS, STEP><<<cvl_dw_blocks(most), CVL_DW_THREADS, 0, stream>>>(*g);

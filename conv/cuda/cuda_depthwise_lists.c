@@ -22,7 +22,8 @@ static bool is_aligned(const void *at, int bytes) { return (uintptr_t)at % (uint
 /* As many channels at once as 16 bytes hold, if they always come so and every address allows it. */
 static int vector_of(const cvl_conv_desc *desc, const cvl_conv_args *args, const float *w)
 {
-    const enum cvl_tensor read = read_tensor(desc), other = desc->pass == CVL_BWD_FILTER ? CVL_Y : cvl_conv_written(desc->pass);
+    const enum cvl_tensor read = read_tensor(desc);
+    const enum cvl_tensor other = desc->pass == CVL_BWD_FILTER ? CVL_Y : cvl_conv_written(desc->pass);
     const int vector = 16 / (int)cvl_dtype_size(cvl_conv_type(desc, read));
     const int stored = desc->pass == CVL_BWD_FILTER ? 16 : 4 * (int)cvl_dtype_size(cvl_conv_type(desc, other));
     const bool aligned = is_aligned(cvl_conv_pointer(args, read), 16) && is_aligned(w, 16)
@@ -42,11 +43,12 @@ static struct cvl_dw_line line_of(const cvl_conv_desc *desc, const struct cvl_ax
 }
 
 /* One residue class; the threads of BWD_FILTER are counted by fill_slices. */
-static void fill_part(const cvl_conv_desc *desc, int class, const struct cvl_strides *read, const struct cvl_strides *plain,
-                      struct cvl_dw_launch *g)
+static void fill_part(const cvl_conv_desc *desc, int class, const struct cvl_strides *read,
+                      const struct cvl_strides *plain, struct cvl_dw_launch *g)
 {
     const int columns = cvl_axis_classes(desc, false), channels = (int)g->channels.divisor;
-    const struct cvl_axis row = cvl_axis_of(desc, true, class / columns), column = cvl_axis_of(desc, false, class % columns);
+    const struct cvl_axis row = cvl_axis_of(desc, true, class / columns);
+    const struct cvl_axis column = cvl_axis_of(desc, false, class % columns);
     const struct cvl_dw_line rows = line_of(desc, &row, true, read, plain);
     const struct cvl_dw_line across = line_of(desc, &column, false, read, plain);
     struct cvl_dw_part *part = &g->part[g->parts];
@@ -61,7 +63,8 @@ static void fill_part(const cvl_conv_desc *desc, int class, const struct cvl_str
     g->parts++;
 }
 
-static void fill_slices(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, void *partial, struct cvl_dw_launch *g)
+static void fill_slices(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, void *partial,
+                        struct cvl_dw_launch *g)
 {
     struct cvl_dw_part *part = &g->part[0];
     g->items = g->n * (int)(part->runs.divisor * part->crosses.divisor);
@@ -70,7 +73,8 @@ static void fill_slices(const cvl_conv_desc *desc, const struct cvl_dw_choice *c
     g->filter_s = desc->s;
     g->partial = partial;
     g->dw = cvl_dw_filter_list(desc);
-    part->threads = desc->k / g->vector * part->cross.taps * g->tap_blocks * g->slices * (g->channels_last ? 1 : CVL_DW_WARP);
+    part->threads = desc->k / g->vector * part->cross.taps * g->tap_blocks * g->slices
+                  * (g->channels_last ? 1 : CVL_DW_WARP);
 }
 
 static int taps_of(int taps)
@@ -78,8 +82,8 @@ static int taps_of(int taps)
     return taps <= 3 ? 3 : taps <= 5 ? 5 : 7;
 }
 
-bool cvl_dw_next(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, const cvl_conv_args *args, const float *w,
-                 void *partial, int *class, struct cvl_dw_launch *g)
+bool cvl_dw_next(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, const cvl_conv_args *args,
+                 const float *w, void *partial, int *class, struct cvl_dw_launch *g)
 {
     const bool backward = desc->pass == CVL_BWD_DATA, filter = desc->pass == CVL_BWD_FILTER;
     const struct cvl_strides x = cvl_conv_strides(desc, CVL_X), y = cvl_conv_strides(desc, CVL_Y);
@@ -140,8 +144,10 @@ struct cvl_dw_choice cvl_dw_choose(const cvl_conv_desc *desc, int multiprocessor
 struct cvl_list cvl_dw_filter_list(const cvl_conv_desc *desc)
 {
     const struct cvl_strides w = cvl_conv_strides(desc, CVL_W);
-    return (struct cvl_list){ .count = desc->r * desc->s * desc->k, .b = cvl_divisor_of(desc->s), .c = cvl_divisor_of(desc->k),
-                              .at_a = (int)w.at[2], .at_b = (int)w.at[3], .at_c = (int)w.at[0] };
+    return (struct cvl_list){
+        .count = desc->r * desc->s * desc->k, .b = cvl_divisor_of(desc->s), .c = cvl_divisor_of(desc->k),
+        .at_a = (int)w.at[2], .at_b = (int)w.at[3], .at_c = (int)w.at[0],
+    };
 }
 
 size_t cvl_dw_filter_bytes(const cvl_conv_desc *desc)

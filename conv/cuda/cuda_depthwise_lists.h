@@ -15,8 +15,8 @@ bool cvl_dw_runs(const cvl_conv_desc *desc, int outs);
 
 /* Fills the launch that begins at residue class *class and moves *class on; false: there is none. w: the filter as
  * (r, s, k) in f32; partial: BWD_FILTER's sums. Tensors without addresses count as aligned. */
-bool cvl_dw_next(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, const cvl_conv_args *args, const float *w,
-                 void *partial, int *class, struct cvl_dw_launch *launch);
+bool cvl_dw_next(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, const cvl_conv_args *args,
+                 const float *w, void *partial, int *class, struct cvl_dw_launch *launch);
 
 /* Is the raw filter what the kernels read? */
 bool cvl_dw_reads_raw(const cvl_conv_desc *desc);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Which element of a tensor an index of a matrix means: the maps of the implicit GEMM, the same code on the device and in
- * the tests on the host.
+ * Which element of a tensor an index of a matrix means: the maps of the implicit GEMM, the same code on the device
+ * and in the tests on the host.
  *
  * Each of the three matrices is seen through two index lists, one for its rows and one for its columns, and element
- * (i, j) lies at offset rows[i].at + columns[j].at, if the point (rows[i].y + columns[j].y, rows[i].x + columns[j].x) is
- * inside of the image; padding and the ends of the matrix are the points outside. So one kernel serves all passes,
+ * (i, j) lies at offset rows[i].at + columns[j].at, if the point (rows[i].y + columns[j].y, rows[i].x + columns[j].x)
+ * is inside of the image; padding and the ends of the matrix are the points outside. So one kernel serves all passes,
  * layouts and groups: the host only writes other lists (cuda_igemm_lists.c). */
 #ifndef CONV_CUDA_CUDA_GATHER_H
 #define CONV_CUDA_CUDA_GATHER_H
@@ -76,10 +76,10 @@ CVL_HD int cvl_site_meet(const struct cvl_site *row, const struct cvl_site *colu
 
 /* ---- tiles in shared memory ---- */
 
-/* A tile holds `rows` indices of a matrix (of m or n) by 64 bytes of the reduction. By rows: 64 bytes a row, in chunks of
- * 16 whose place is XORed with the row, so that eight rows' chunks of one column, which ldmatrix and the vectors of the
- * CUDA cores read at once, lie in eight different groups of banks. By columns (16-bit types, for ldmatrix.trans): rows
- * are contiguous, and chunks of eight of them are XORed with the column. */
+/* A tile holds `rows` indices of a matrix (of m or n) by 64 bytes of the reduction. By rows: 64 bytes a row, in
+ * chunks of 16 whose place is XORed with the row, so that eight rows' chunks of one column, which ldmatrix and the
+ * vectors of the CUDA cores read at once, lie in eight different groups of banks. By columns (16-bit types, for
+ * ldmatrix.trans): rows are contiguous, and chunks of eight of them are XORed with the column. */
 enum { CVL_TILE_DEPTH_BYTES = 64, CVL_CHUNK_BYTES = 16, CVL_TILE_CHUNKS = 4 };
 
 CVL_HD int cvl_tile_by_rows(int row, int chunk)

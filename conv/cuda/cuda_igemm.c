@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cuda-igemm: implicit GEMM on the GPU. All three passes are out[m][n] = sum over k of a[m][k] * b[n][k] (which indices m,
- * n and k are stands in cuda_igemm_lists.c); a tile of a and of b is gathered into shared memory for each step of the
- * reduction, several steps ahead of the arithmetic, and never exists as a matrix. S. Chetlur et al., "cuDNN: efficient
- * primitives for deep learning", 2014; the pipeline is that of NVIDIA's CUTLASS (A. Kerr et al., 2017 and later).
+ * cuda-igemm: implicit GEMM on the GPU. All three passes are out[m][n] = sum over k of a[m][k] * b[n][k] (which
+ * indices m, n and k are stands in cuda_igemm_lists.c); a tile of a and of b is gathered into shared memory for each
+ * step of the reduction, several steps ahead of the arithmetic, and never exists as a matrix. S. Chetlur et al.,
+ * "cuDNN: efficient primitives for deep learning", 2014; the pipeline is that of NVIDIA's CUTLASS (A. Kerr et al.,
+ * 2017 and later).
  *
- * f32 runs on CUDA cores; bf16, f16, and f32 whose math may be tf32, on tensor cores by mma.sync, with sums in f32. Taps,
- * channels and pixels are one long reduction without gaps, so three channels (a network's first layer) fill it as well
- * as 512. Channels that are contiguous and come in runs of 16 aligned bytes are copied as such (cp.async past the
- * registers), anything else by elements, at any alignment.
+ * f32 runs on CUDA cores; bf16, f16, and f32 whose math may be tf32, on tensor cores by mma.sync, with sums in f32.
+ * Taps, channels and pixels are one long reduction without gaps, so three channels (a network's first layer) fill it
+ * as well as 512. Channels that are contiguous and come in runs of 16 aligned bytes are copied as such (cp.async past
+ * the registers), anything else by elements, at any alignment.
  *
- * Memory: none, or with split=S the reduction is cut into S slices, whose f32 sums lie in workspace until they are added
- * in their order: every run gives the same bits. Multiplications: direct convolution's; padding is multiplied as zeros,
- * so an infinity or a NaN of the filter (FWD, BWD_DATA) or of dy (BWD_FILTER) that meets it gives a NaN.
+ * Memory: none, or with split=S the reduction is cut into S slices, whose f32 sums lie in workspace until they are
+ * added in their order: every run gives the same bits. Multiplications: direct convolution's; padding is multiplied
+ * as zeros, so an infinity or a NaN of the filter (FWD, BWD_DATA) or of dy (BWD_FILTER) that meets it gives a NaN.
  * Knobs: m, n: the tile; stages: steps of the reduction under way; split.
- * Where it loses: groups of few channels, whose tiles stay empty; 16-bit NCHW images, brought by elements; 3x3 with many
- * channels to Winograd; large products on Hopper to wgmma, which mma.sync reaches some 60 % of. */
+ * Where it loses: groups of few channels, whose tiles stay empty; 16-bit NCHW images and channels that are no multiple
+ * of eight, brought by elements; 3x3 with many channels to Winograd; large products on Hopper to wgmma, of whose rate
+ * mma.sync reaches some 60 %. */
 #include "conv/algo.h"
 #include "conv/cuda/cuda_igemm_lists.h"
 
@@ -36,6 +38,9 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
     const cvl_dtype a = cvl_conv_type(desc, desc->pass == CVL_FWD ? CVL_X : CVL_Y);
     if (!cvl_dtype_is_float(a))
         return cvl_reason("what is read must be f32, bf16 or f16, the problem has %s", cvl_dtype_name(a));
+    if (ctx->device->capability < 80)
+        return cvl_reason("the GPU has compute capability %d.%d, expected 8.0 or more", ctx->device->capability / 10,
+                          ctx->device->capability % 10);
     return NULL;
 }
 
@@ -77,7 +82,8 @@ static double launch_time(const cvl_ctx *ctx, const cvl_conv_desc *desc, const s
         steps = fmax(steps, ceil((double)g->part[i].steps / g->splits));
     const double step = 2 * tile.m * tile.n * depth * sms / (peak(ctx, desc) * shares[choice->unit][choice->tile]);
     const double compute = rounds * steps * step * bringing_factor(g), latency = (steps + 4) * step_s;
-    const double sums = g->splits == 1 ? 0 : (double)g->splits * g->groups * (double)g->partial_rows * g->out_columns.count;
+    const double sums = g->splits == 1 ? 0 : (double)g->splits * g->groups * (double)g->partial_rows
+                                           * g->out_columns.count;
     return fmax(compute, latency) + sums * 4 / ctx->rates.copy_dram + (g->splits > 1 ? 2 : 1) * launch_s;
 }
 
@@ -135,7 +141,8 @@ static cvl_status choice_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const
                          || (knob[N] && knob[N] != cvl_gemm_tiles[unit][guesses[i].choice.tile].n)))
         i++;
     if (i == count)
-        return cvl_fail(CVL_ENOTFOUND, "m is %d and n is %d, expected 128 and 128, 128 and 64, or 64 and 64", knob[M], knob[N]);
+        return cvl_fail(CVL_ENOTFOUND, "m is %d and n is %d, expected 128 and 128, 128 and 64, or 64 and 64", knob[M],
+                        knob[N]);
     if (knob[STAGES] && (knob[STAGES] < CVL_STAGES_MIN || knob[STAGES] > CVL_STAGES_MAX))
         return cvl_fail(CVL_ENOTFOUND, "stages is %d, expected %d to %d", knob[STAGES], CVL_STAGES_MIN, CVL_STAGES_MAX);
     if (knob[SPLIT] < 0 || knob[SPLIT] > SPLIT_MAX)
@@ -149,7 +156,9 @@ static cvl_status choice_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const
 static void name_choice(const struct cvl_gemm_choice *choice, int stages, struct cvl_variant *variant)
 {
     const struct cvl_gemm_tile tile = cvl_gemm_tiles[choice->unit][choice->tile];
-    *variant = (struct cvl_variant){ .knob = { [M] = tile.m, [N] = tile.n, [STAGES] = stages, [SPLIT] = choice->splits } };
+    *variant = (struct cvl_variant){
+        .knob = { [M] = tile.m, [N] = tile.n, [STAGES] = stages, [SPLIT] = choice->splits },
+    };
 }
 
 /* The best guess under the name of the default, then with other numbers of stages, then the next guesses. */
@@ -172,8 +181,8 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
     return choice_of(ctx, desc, variant, &choice) == CVL_OK ? time_of(ctx, desc, &choice) : INFINITY;
 }
 
-/* k additions onto a sum of about sqrt(i)/3 are each off by up to 2^-25 of it, on tensor cores, which cut off, by 2^-22;
- * tf32 factors are off by up to 2^-11 each, and what is stored in 16 bits is rounded. */
+/* k additions onto a sum of about sqrt(i)/3 are each off by up to 2^-25 of it, on tensor cores, which cut off, by
+ * 2^-22; tf32 factors are off by up to 2^-11 each, and what is stored in 16 bits is rounded. */
 static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     static const double stored[] = { [CVL_F32] = 0x1p-24, [CVL_BF16] = 0x1p-8, [CVL_F16] = 0x1p-11 };

@@ -45,7 +45,7 @@ struct cvl_gemm {
     int                     out_group;
     int                     out_by_rows;       /* 1: the output's neighbours are of one row; 0: of one column */
     int                     wide_out;          /* 4: columns 4i to 4i+3 may be stored as one vector; else 1 */
-    float                  *partial;           /* sums when splits > 1: (splits, groups, rows, columns), or columns, rows */
+    float                  *partial;           /* sums when splits > 1: (splits, groups, m, n), or ... n, m) */
     int64_t                 partial_rows;      /* m of all parts */
 };
 
@@ -84,7 +84,8 @@ CVL_HD int64_t cvl_gemm_partial_at(const struct cvl_gemm *g, int split, int grou
 
 /* ---- bringing tiles ---- */
 
-/* Chunk or element number i of thread t: its row and its place along the reduction (chunks by rows: along the chunks). */
+/* Chunk or element number i of thread t: its row and its place along the reduction (chunks by rows: along the
+ * chunks). */
 struct cvl_gemm_spot { int row, k; };
 
 CVL_HD struct cvl_gemm_spot cvl_gemm_spot_of(int number, int along_k, int across_k, int across_rows)

@@ -4,8 +4,8 @@
  *     FWD          (n, p, q)     k           (r, s, c)     x    w    y
  *     BWD_DATA     (n, h, w)     c           (r, s, k)     y    w    x     for each residue class of h and w
  *     BWD_FILTER   k             (r, s, c)   (n, p, q)     y    x    w
- * Only the operand that is an image seen through taps has points that can be outside; where no tap ever is, it has none,
- * and its pixels become one long index. */
+ * Only the operand that is an image seen through taps has points that can be outside; where no tap ever is, it has
+ * none, and its pixels become one long index. */
 #include "conv/cuda/cuda_igemm_lists.h"
 
 #include "base/dtype.h"
@@ -43,7 +43,8 @@ static void use_packed(struct view *v)
 static struct view view_of(const cvl_conv_desc *desc, const cvl_conv_args *args)
 {
     static const enum cvl_tensor operands[][3] = {
-        [CVL_FWD] = { CVL_X, CVL_W, CVL_Y }, [CVL_BWD_DATA] = { CVL_Y, CVL_W, CVL_X }, [CVL_BWD_FILTER] = { CVL_Y, CVL_X, CVL_W },
+        [CVL_FWD] = { CVL_X, CVL_W, CVL_Y }, [CVL_BWD_DATA] = { CVL_Y, CVL_W, CVL_X },
+        [CVL_BWD_FILTER] = { CVL_Y, CVL_X, CVL_W },
     };
     struct view v = {
         .desc = desc, .args = args, .a = operands[desc->pass][0], .b = operands[desc->pass][1],
@@ -101,8 +102,8 @@ static struct cvl_list pixels_plain(const struct view *v, const struct cvl_strid
 }
 
 /* (tap row, tap column, channel) of the image that is read. */
-static struct cvl_list taps_read(const struct cvl_strides *s, const struct cvl_axis *rows, const struct cvl_axis *columns,
-                                 int count)
+static struct cvl_list taps_read(const struct cvl_strides *s, const struct cvl_axis *rows,
+                                 const struct cvl_axis *columns, int count)
 {
     struct cvl_list list = list_of(rows->taps, columns->taps, count);
     list.at_a = (int)(rows->tap * s->at[2]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A problem as launches of the implicit GEMM: index lists, tiles, and how operands are brought. Plain C, no CUDA call. */
+ * A problem as launches of the implicit GEMM: index lists, tiles, and how operands are brought. Plain C, no CUDA
+ * call. */
 #ifndef CONV_CUDA_CUDA_IGEMM_LISTS_H
 #define CONV_CUDA_CUDA_IGEMM_LISTS_H
 

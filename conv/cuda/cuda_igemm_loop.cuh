@@ -10,8 +10,8 @@
 
 /* multiply(stage) adds the products of the tiles that lie there. */
 template <int SIZE, class Multiply>
-static __device__ __forceinline__ void cvl_igemm_loop(const struct cvl_gemm &g, const struct cvl_gemm_tile tile, int stages,
-                                                      const struct cvl_gemm_place &place,
+static __device__ __forceinline__ void cvl_igemm_loop(const struct cvl_gemm &g, const struct cvl_gemm_tile tile,
+                                                      int stages, const struct cvl_gemm_place &place,
                                                       const struct cvl_tile_shared &shared, Multiply multiply)
 {
     constexpr int depth = CVL_TILE_DEPTH_BYTES / SIZE;

@@ -22,7 +22,8 @@ extern "C" int cvl_cuda_igemm_sum(const struct cvl_gemm *g, void *stream)
     return (int)cudaGetLastError();
 }
 
-static __global__ void __launch_bounds__(THREADS) cvl_repack_filter(const __grid_constant__ struct cvl_repack r, int count)
+static __global__ void __launch_bounds__(THREADS)
+cvl_repack_filter(const __grid_constant__ struct cvl_repack r, int count)
 {
     const int index = blockIdx.x * THREADS + threadIdx.x;
     if (index >= count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The implicit GEMM on tensor cores by mma.sync (sm_80 and later): tf32, bf16 and f16 in, f32 sums. A warp multiplies up
- * to 64 x 64: 32 products from 8 fragments. */
+ * The implicit GEMM on tensor cores by mma.sync (sm_80 and later): tf32, bf16 and f16 in, f32 sums. A warp multiplies
+ * up to 64 x 64: 32 products from 8 fragments. */
 #include "conv/cuda/cuda_igemm_loop.cuh"
 #include "conv/cuda/cuda_mma_lanes.h"
 

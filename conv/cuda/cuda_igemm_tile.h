@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What one thread does with a tile, as functions of its number: the kernels call them with constant tiles and one thread,
- * the tests on the host with all threads in turn. Between two of the steps stands a barrier. */
+ * What one thread does with a tile, as functions of its number: the kernels call them with constant tiles and one
+ * thread, the tests on the host with all threads in turn. Between two of the steps stands a barrier. */
 #ifndef CONV_CUDA_CUDA_IGEMM_TILE_H
 #define CONV_CUDA_CUDA_IGEMM_TILE_H
 
@@ -126,7 +126,8 @@ CVL_HD void cvl_bring(const struct cvl_bringing *b, int rows, int size, int thre
 
 /* Both tiles of a step into a stage. */
 CVL_HD void cvl_tile_bring(const struct cvl_gemm *g, struct cvl_gemm_tile tile, int size,
-                           const struct cvl_gemm_place *place, const struct cvl_tile_shared *s, int step, int stage, int t)
+                           const struct cvl_gemm_place *place, const struct cvl_tile_shared *s, int step, int stage,
+                           int t)
 {
     const int depth = cvl_tile_depth(size), threads = cvl_tile_threads(tile);
     char *to = s->stages + stage * cvl_tile_stage_bytes(tile);
@@ -162,12 +163,13 @@ CVL_HD void cvl_tile_store(const struct cvl_gemm *g, const struct cvl_gemm_place
     const int64_t m = g->part[place->part].first_row + place->m + row;
     if (at < 0)
         return;
+    const int to = at + place->group * g->out_group, channel = place->group * g->out_columns.count + n;
     if (g->splits > 1)
         g->partial[cvl_gemm_partial_at(g, place->split, place->group, m, n)] = sums[0];
     else if (wide == 4)
-        cvl_finish_store_four(&g->finish, at + place->group * g->out_group, place->group * g->out_columns.count + n, sums);
+        cvl_finish_store_four(&g->finish, to, channel, sums);
     else
-        cvl_finish_store(&g->finish, at + place->group * g->out_group, place->group * g->out_columns.count + n, sums[0]);
+        cvl_finish_store(&g->finish, to, channel, sums[0]);
 }
 
 /* Threads follow the direction in which the output's elements are neighbours. */
@@ -185,8 +187,8 @@ CVL_HD void cvl_tile_store_all(const struct cvl_gemm *g, struct cvl_gemm_tile ti
 
 /* ---- CUDA cores ---- */
 
-/* A warp is 4 x 8 threads; thread (y, x) of the block's grid has rows y + i*grid_m and columns x + j*grid_n, so that the
- * eight rows of b, and the four of a, that a warp reads at once are neighbours: no bank conflict. */
+/* A warp is 4 x 8 threads; thread (y, x) of the block's grid has rows y + i*grid_m and columns x + j*grid_n, so that
+ * the eight rows of b, and the four of a, that a warp reads at once are neighbours: no bank conflict. */
 enum { CVL_CORES_Y = 4, CVL_CORES_X = 8, CVL_CORES_MOST = 8 };
 
 struct cvl_cores_lane { int y, x, grid_m, grid_n; };
