@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * GPUs through the CUDA runtime, which is linked statically and finds the driver when it is first asked: without a
  * driver this library starts, and says so. */
-#include "base/alloc.h"
 #include "base/cuda/cuda_error.h"
-#include "base/cuda/cuda_peak.h"
 #include "base/cuda/cuda_rates.h"
-#include "base/device.h"
+#include "base/cuda/cuda_stream.h"
 #include "base/error.h"
 
 #include <cuda_runtime_api.h>
@@ -17,204 +15,50 @@
 
 /* ---- memory ---- */
 
-static int enter(const struct cvl_device *device)
-{
-    int before = -1;
-    if (cudaGetDevice(&before) != cudaSuccess || before == device->index)
-        return -1;
-    return cudaSetDevice(device->index) == cudaSuccess ? before : -1;
-}
-
-static void leave(int before)
-{
-    if (before >= 0)
-        cudaSetDevice(before);
-}
-
-/* Of a call that was made between enter and leave. */
-static cvl_status left(int before, int error, const char *what)
-{
-    const cvl_status status = cvl_cuda_check(error, what);
-    leave(before);
-    return status;
-}
-
 static void *allocate(const struct cvl_device *device, size_t bytes)
 {
-    const int before = enter(device);
+    const int before = cvl_cuda_enter(device);
     void *memory = NULL;
     if (cudaMalloc(&memory, bytes ? bytes : 1) != cudaSuccess) {
         cudaGetLastError();
         memory = NULL;
     }
-    leave(before);
+    cvl_cuda_leave(before);
     return memory;
 }
 
 static void release(const struct cvl_device *device, void *memory)
 {
-    const int before = enter(device);
+    const int before = cvl_cuda_enter(device);
     cudaFree(memory);
-    leave(before);
+    cvl_cuda_leave(before);
 }
 
 /* From pageable memory cudaMemcpy returns before the last bytes have arrived, and streams that wait for no other would
  * not wait for them. */
 static cvl_status upload(const struct cvl_device *device, void *to, const void *host, size_t bytes)
 {
-    const int before = enter(device);
+    const int before = cvl_cuda_enter(device);
     int error = bytes ? cudaMemcpy(to, host, bytes, cudaMemcpyHostToDevice) : cudaSuccess;
     if (error == cudaSuccess)
         error = cudaStreamSynchronize(NULL);
-    return left(before, error, "copying to the device");
+    return cvl_cuda_left(before, error, "copying to the device");
 }
 
 static cvl_status download(const struct cvl_device *device, void *host, const void *from, size_t bytes)
 {
-    const int before = enter(device);
+    const int before = cvl_cuda_enter(device);
     const int error = bytes ? cudaMemcpy(host, from, bytes, cudaMemcpyDeviceToHost) : cudaSuccess;
-    return left(before, error, "copying from the device");
+    return cvl_cuda_left(before, error, "copying from the device");
 }
 
 static cvl_status fill(const struct cvl_device *device, void *memory, int byte, size_t bytes)
 {
-    const int before = enter(device);
+    const int before = cvl_cuda_enter(device);
     int error = bytes ? cudaMemset(memory, byte, bytes) : cudaSuccess;
     if (error == cudaSuccess)
         error = cudaStreamSynchronize(NULL);
-    return left(before, error, "filling memory of the device");
-}
-
-static cvl_status synchronize(const struct cvl_device *device, void *stream)
-{
-    const int before = enter(device);
-    return left(before, cudaStreamSynchronize(stream), "waiting for the device");
-}
-
-/* ---- streams, timers, graphs ---- */
-
-static cvl_status stream_create(const struct cvl_device *device, void **stream)
-{
-    cudaStream_t made = NULL;
-    const int before = enter(device);
-    const int error = cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking);
-    *stream = error == cudaSuccess ? made : NULL;
-    return left(before, error, "creating a stream");
-}
-
-static void stream_destroy(const struct cvl_device *device, void *stream)
-{
-    if (stream)
-        cudaStreamDestroy(stream);
-}
-
-struct cvl_timer { cudaEvent_t start, stop; };
-
-static void destroy_timer(const struct cvl_device *device, struct cvl_timer *timer)
-{
-    if (!timer)
-        return;
-    if (timer->start)
-        cudaEventDestroy(timer->start);
-    if (timer->stop)
-        cudaEventDestroy(timer->stop);
-    cvl_free(timer);
-}
-
-static cvl_status create_timer(const struct cvl_device *device, struct cvl_timer **timer)
-{
-    *timer = cvl_calloc(1, sizeof **timer);
-    if (!*timer)
-        return cvl_fail(CVL_ENOMEM, "no memory for a timer");
-    const int before = enter(device);
-    int error = cudaEventCreate(&(*timer)->start);
-    if (error == cudaSuccess)
-        error = cudaEventCreate(&(*timer)->stop);
-    if (error != cudaSuccess) {
-        destroy_timer(device, *timer);
-        *timer = NULL;
-    }
-    return left(before, error, "creating an event");
-}
-
-static cvl_status timer_start(const struct cvl_device *device, struct cvl_timer *timer, void *stream)
-{
-    const int before = enter(device);
-    return left(before, cudaEventRecord(timer->start, stream), "recording an event");
-}
-
-static cvl_status timer_stop(const struct cvl_device *device, struct cvl_timer *timer, void *stream)
-{
-    const int before = enter(device);
-    return left(before, cudaEventRecord(timer->stop, stream), "recording an event");
-}
-
-static cvl_status timer_seconds(const struct cvl_device *device, struct cvl_timer *timer, double *seconds)
-{
-    float ms = 0;
-    const int before = enter(device);
-    int error = cudaEventSynchronize(timer->stop);
-    if (error == cudaSuccess)
-        error = cudaEventElapsedTime(&ms, timer->start, timer->stop);
-    *seconds = 1e-3 * (double)ms;
-    return left(before, error, "reading a timer");
-}
-
-struct cvl_graph { cudaGraph_t graph; cudaGraphExec_t exec; };
-
-static void graph_destroy(const struct cvl_device *device, struct cvl_graph *graph)
-{
-    if (!graph)
-        return;
-    if (graph->exec)
-        cudaGraphExecDestroy(graph->exec);
-    if (graph->graph)
-        cudaGraphDestroy(graph->graph);
-    cvl_free(graph);
-}
-
-static cvl_status capture_begin(const struct cvl_device *device, void *stream)
-{
-    const int before = enter(device);
-    return left(before, cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capturing a stream");
-}
-
-static cvl_status capture_end(const struct cvl_device *device, void *stream, struct cvl_graph **graph)
-{
-    struct cvl_graph *made = cvl_calloc(1, sizeof *made);
-    cudaGraph_t captured = NULL;
-    const int before = enter(device);
-    int error = cudaStreamEndCapture(stream, &captured);
-    *graph = NULL;
-    if (!made) {
-        if (captured)
-            cudaGraphDestroy(captured);
-        leave(before);
-        return cvl_fail(CVL_ENOMEM, "no memory for a graph");
-    }
-    made->graph = captured;
-    if (error == cudaSuccess)
-        error = cudaGraphInstantiate(&made->exec, captured, 0);
-    if (error == cudaSuccess)
-        *graph = made;
-    else
-        graph_destroy(device, made);
-    return left(before, error, "making a graph of what was captured");
-}
-
-static cvl_status graph_launch(const struct cvl_device *device, struct cvl_graph *graph, void *stream)
-{
-    const int before = enter(device);
-    return left(before, cudaGraphLaunch(graph->exec, stream), "launching a graph");
-}
-
-/* A scheduler issues 8 warps' 24 576 multiply-adds, one a cycle. */
-static cvl_status pace(const struct cvl_device *device, void *stream)
-{
-    const struct cvl_cuda_peak peak = { .blocks = CVL_CUDA_PEAK_BLOCKS * device->multiprocessors, .rounds = 384 };
-    double flops;
-    const int before = enter(device);
-    return left(before, cvl_cuda_peak_f32(&peak, stream, &flops), "launching the reference kernel");
+    return cvl_cuda_left(before, error, "filling memory of the device");
 }
 
 /* ---- which there are ---- */
@@ -223,13 +67,14 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct { struct cvl_device device; char name[16]; bool known; } devices[DEVICES_MAX];
 
 static const struct cvl_device functions = {
-    .kind = CVL_CUDA, .enter = enter, .leave = leave, .alloc = allocate, .free = release, .upload = upload,
-    .download = download, .fill = fill, .synchronize = synchronize, .stream_create = stream_create,
-    .stream_destroy = stream_destroy, .timer_create = create_timer, .timer_destroy = destroy_timer,
-    .timer_start = timer_start, .timer_stop = timer_stop, .timer_seconds = timer_seconds,
-    .capture_begin = capture_begin, .capture_end = capture_end, .graph_launch = graph_launch,
-    .graph_destroy = graph_destroy, .pace = pace, .nominal_rates = cvl_cuda_rates_nominal,
-    .measure_rates = cvl_cuda_rates_measure,
+    .kind = CVL_CUDA, .enter = cvl_cuda_enter, .leave = cvl_cuda_leave, .alloc = allocate, .free = release,
+    .upload = upload, .download = download, .fill = fill, .synchronize = cvl_cuda_synchronize,
+    .stream_create = cvl_cuda_stream_create, .stream_destroy = cvl_cuda_stream_destroy,
+    .timer_create = cvl_cuda_timer_create, .timer_destroy = cvl_cuda_timer_destroy, .timer_start = cvl_cuda_timer_start,
+    .timer_stop = cvl_cuda_timer_stop, .timer_seconds = cvl_cuda_timer_seconds,
+    .capture_begin = cvl_cuda_capture_begin, .capture_end = cvl_cuda_capture_end,
+    .graph_launch = cvl_cuda_graph_launch, .graph_destroy = cvl_cuda_graph_destroy, .pace = cvl_cuda_pace,
+    .nominal_rates = cvl_cuda_rates_nominal, .measure_rates = cvl_cuda_rates_measure,
 };
 
 static void put_version(int version, char text[32])
@@ -242,13 +87,17 @@ static cvl_status describe(int index, struct cvl_device *device)
     struct cudaDeviceProp properties;
     int driver = 0, runtime = 0, core_khz = 0, memory_khz = 0;
     cvl_status status = cvl_cuda_check(cudaGetDeviceProperties(&properties, index), "asking for the device's properties");
+    if (status == CVL_OK)
+        status = cvl_cuda_check(cudaDriverGetVersion(&driver), "asking for the driver's version");
+    if (status == CVL_OK)
+        status = cvl_cuda_check(cudaRuntimeGetVersion(&runtime), "asking for the runtime's version");
+    if (status == CVL_OK)
+        status = cvl_cuda_check(cudaDeviceGetAttribute(&core_khz, cudaDevAttrClockRate, index), "asking for a clock");
+    if (status == CVL_OK)
+        status = cvl_cuda_check(cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, index),
+                                "asking for a clock");
     if (status != CVL_OK)
         return status;
-    const int error = cudaDriverGetVersion(&driver) | cudaRuntimeGetVersion(&runtime)
-                    | cudaDeviceGetAttribute(&core_khz, cudaDevAttrClockRate, index)
-                    | cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, index);
-    if (error != cudaSuccess)
-        return cvl_cuda_check(error, "asking for the versions of CUDA and the device's clocks");
     *device = functions;
     device->index = index;
     device->name = devices[index].name;

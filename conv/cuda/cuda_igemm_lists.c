@@ -11,8 +11,6 @@
 #include "base/dtype.h"
 #include "conv/axis.h"
 
-#include <stdlib.h>
-
 #define TILE(INDEX, M, N, WARPS_M, WARPS_N) { M, N, WARPS_M, WARPS_N },
 const struct cvl_gemm_tile cvl_gemm_tiles[2][CVL_GEMM_TILES] = {
     [CVL_UNIT_CORES] = { CVL_CORES_TILES(TILE) }, [CVL_UNIT_TENSOR] = { CVL_TENSOR_TILES(TILE) },
@@ -150,38 +148,6 @@ static void flatten(struct cvl_list *list)
 
 /* ---- operands ---- */
 
-/* Do the digits above c, and where the list begins, keep to multiples of `each` elements? */
-static bool is_even_above(const struct cvl_list *list, int each)
-{
-    const bool one_a = list->count <= (int)(list->b.divisor * list->c.divisor), one_b = list->b.divisor == 1;
-    return list->at % each == 0 && (one_a || list->at_a % each == 0) && (one_b || list->at_b % each == 0);
-}
-
-/* Runs of `each` neighbours, or of a multiple, at one point of the image. */
-static bool is_run(const struct cvl_list *list, int each)
-{
-    return list->at_c == 1 && list->x_c == 0 && list->c.divisor % (unsigned)each == 0 && is_even_above(list, each);
-}
-
-static bool is_apart(const struct cvl_list *list, int each)
-{
-    return is_even_above(list, each) && (list->c.divisor == 1 || list->at_c % each == 0);
-}
-
-static enum cvl_bring bring_of(const struct cvl_gemm_operand *operand, const struct cvl_list *rows,
-                               const struct cvl_list *columns, int size)
-{
-    const int each = CVL_CHUNK_BYTES / size;
-    const bool aligned = operand->group % each == 0 && (uintptr_t)operand->data % CVL_CHUNK_BYTES == 0;
-    if (aligned && is_run(columns, each) && is_apart(rows, each))
-        return CVL_BRING_ALONG_K;
-    if (aligned && size == 2 && is_run(rows, each) && is_apart(columns, each))
-        return CVL_BRING_ALONG_ROWS;
-    const int row_step = rows->c.divisor > 1 ? rows->at_c : rows->at_b;
-    const int column_step = columns->c.divisor > 1 ? columns->at_c : columns->at_b;
-    return abs(column_step) <= abs(row_step) ? CVL_BRING_ONE_ALONG_K : CVL_BRING_ONE_ALONG_ROWS;
-}
-
 static struct cvl_gemm_operand operand_of(const struct view *v, enum cvl_tensor tensor)
 {
     const bool image = v->image && tensor == (v->desc->pass == CVL_BWD_DATA ? CVL_Y : CVL_X);
@@ -259,34 +225,6 @@ static bool fill_part(const struct view *v, int class, const struct cvl_gemm_cho
     return true;
 }
 
-/* Parts that would be brought in different ways are brought by elements. */
-static void agree(enum cvl_bring *all, enum cvl_bring one, bool first)
-{
-    if (first)
-        *all = one;
-    else if (*all != one)
-        *all = *all > CVL_BRING_ALONG_ROWS ? *all : one > CVL_BRING_ALONG_ROWS ? one : CVL_BRING_ONE_ALONG_K;
-}
-
-static void choose_bringing(struct cvl_gemm *g, int size)
-{
-    for (int i = 0; i < g->parts; i++) {
-        const struct cvl_gemm_part *part = &g->part[i];
-        agree(&g->a.bring, bring_of(&g->a, &part->a_rows, &part->a_columns, size), i == 0);
-        agree(&g->b.bring, bring_of(&g->b, &g->b_rows, &part->b_columns, size), i == 0);
-    }
-}
-
-static void choose_storing(const struct view *v, struct cvl_gemm *g)
-{
-    const int size = (int)cvl_dtype_size(g->finish.type);
-    bool apart = g->out_group % 4 == 0 && (uintptr_t)g->finish.out % (size_t)(4 * size) == 0;
-    g->out_by_rows = abs(g->out_columns.at_c) <= abs(g->part[0].out_rows.at_c) || g->part[0].out_rows.count == 1;
-    for (int i = 0; i < g->parts; i++)
-        apart = apart && is_apart(&g->part[i].out_rows, 4);
-    g->wide_out = apart && is_run(&g->out_columns, 4) ? 4 : 1;
-}
-
 bool cvl_gemm_next(const cvl_conv_desc *desc, const struct cvl_gemm_choice *choice, const cvl_conv_args *args,
                    void *workspace, int *class, struct cvl_gemm *g)
 {
@@ -301,8 +239,7 @@ bool cvl_gemm_next(const cvl_conv_desc *desc, const struct cvl_gemm_choice *choi
         fill_part(&v, (*class)++, choice, g);
     if (g->parts == 0)
         return false;
-    choose_bringing(g, (int)cvl_dtype_size(g->type));
-    choose_storing(&v, g);
+    cvl_gemm_choose_vectors(g);
     return true;
 }
 

@@ -20,6 +20,9 @@ struct cvl_gemm_extent cvl_gemm_extent_of(const cvl_conv_desc *desc);
 bool cvl_gemm_next(const cvl_conv_desc *desc, const struct cvl_gemm_choice *choice, const cvl_conv_args *args,
                    void *workspace, int *class, struct cvl_gemm *gemm);
 
+/* With all lists filled: how operands are brought and the output is stored, by the neighbours that lie together. */
+void cvl_gemm_choose_vectors(struct cvl_gemm *gemm);
+
 /* Bytes of partial sums: the most that one launch needs. */
 size_t cvl_gemm_workspace(const cvl_conv_desc *desc, const struct cvl_gemm_choice *choice);
 

@@ -2,80 +2,20 @@
 #include "conv/cuda/cudnn_choice.h"
 
 #include "base/error.h"
-#include "base/text.h"
 
 #include <string.h>
 
-#define VALUE_MAX ((1 << CVL_CUDNN_VALUE_BITS) - 1)
-#define ENGINES_MAX (1 << 20)
 #define CONFIGS_MAX 128             /* of one heuristic; some 40 were seen */
 #define CUDNN_KNOBS_MAX 64
 
-/* ---- names ---- */
-
-static int pair_of(int type, int value)
-{
-    return (type + 1) << CVL_CUDNN_VALUE_BITS | value;
-}
-
-static int type_of(int pair) { return (pair >> CVL_CUDNN_VALUE_BITS) - 1; }
-static int value_of(int pair) { return pair & VALUE_MAX; }
-
-/* Knobs stand in the order of their types, so that a configuration has one name. */
-static bool add_pair(struct cvl_variant *variant, int type, long long value)
-{
-    int at = 1;
-    if (value < 0 || value > VALUE_MAX || type < 0 || type >= 1 << (30 - CVL_CUDNN_VALUE_BITS))
-        return false;
-    while (at < CVL_KNOBS_MAX && variant->knob[at] && type_of(variant->knob[at]) < type)
-        at++;
-    if (variant->knob[CVL_KNOBS_MAX - 1] || (variant->knob[at] && type_of(variant->knob[at]) == type))
-        return false;
-    memmove(&variant->knob[at + 1], &variant->knob[at], (size_t)(CVL_KNOBS_MAX - 1 - at) * sizeof *variant->knob);
-    variant->knob[at] = pair_of(type, (int)value);
-    return true;
-}
-
-void cvl_cudnn_variant_print(const struct cvl_variant *variant, struct cvl_text *text)
-{
-    if (variant->knob[0])
-        cvl_text_add(text, ":eng=%d", variant->knob[0] - 1);
-    for (int i = 1; i < CVL_KNOBS_MAX && variant->knob[i]; i++)
-        cvl_text_add(text, ":k%d=%d", type_of(variant->knob[i]), value_of(variant->knob[i]));
-}
-
-bool cvl_cudnn_variant_read(const char *word, size_t length, struct cvl_variant *variant)
-{
-    const char *equals = memchr(word, '=', length);
-    const size_t name = equals ? (size_t)(equals - word) : length;
-    long long type, value;
-    if (!equals || !cvl_text_int(equals + 1, length - name - 1, 0, VALUE_MAX, &value))
-        return false;
-    if (name == 3 && memcmp(word, "eng", 3) == 0) {
-        if (variant->knob[0])
-            return false;
-        variant->knob[0] = (int)value + 1;
-        return true;
-    }
-    return name > 1 && word[0] == 'k' && cvl_text_int(word + 1, name - 1, 0, VALUE_MAX, &type)
-        && add_pair(variant, (int)(type < ENGINES_MAX ? type : -1), value);
-}
-
 /* ---- what cuDNN says of a configuration ---- */
-
-static cvl_status get(cudnnBackendDescriptor_t from, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-                      int64_t most, int64_t *count, void *values)
-{
-    return cvl_cudnn_check(cvl_cudnn()->cudnnBackendGetAttribute(from, name, type, most, count, values),
-                           "asking for an attribute");
-}
 
 static cvl_status get_notes(cudnnBackendDescriptor_t engine, unsigned *notes)
 {
     cudnnBackendNumericalNote_t list[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t count = 0;
-    const cvl_status status = get(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-                                  CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, list);
+    const cvl_status status = cvl_cudnn_get(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                            CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, list);
     *notes = 0;
     for (int64_t i = 0; status == CVL_OK && i < count && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; i++)
         if ((int)list[i] < CVL_CUDNN_RANK_SHIFT)
@@ -90,12 +30,12 @@ static cvl_status read_engine(cudnnBackendDescriptor_t config, struct cvl_varian
     cudnnBackendDescriptor_t engine = cvl_cudnn_make(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &status);
     if (status != CVL_OK)
         return status;
-    status = get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine);
+    status = cvl_cudnn_get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine);
     if (status == CVL_OK)
-        status = get(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, &index);
+        status = cvl_cudnn_get(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, &index);
     if (status == CVL_OK)
         status = get_notes(engine, &variant->notes);
-    if (status == CVL_OK && (index < 0 || index >= ENGINES_MAX))
+    if (status == CVL_OK && (index < 0 || index >= CVL_CUDNN_ENGINES_MAX))
         status = cvl_fail(CVL_EUNSUP, "cuDNN's engine has the number %lld", (long long)index);
     variant->knob[0] = (int)index + 1;
     variant->nondeterministic = variant->notes & CVL_CUDNN_NOTE(NONDETERMINISTIC);
@@ -107,10 +47,10 @@ static cvl_status read_choice(cudnnBackendDescriptor_t choice, struct cvl_varian
 {
     cudnnBackendKnobType_t type;
     int64_t count, value;
-    cvl_status status = get(choice, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &count, &type);
+    cvl_status status = cvl_cudnn_get(choice, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &count, &type);
     if (status == CVL_OK)
-        status = get(choice, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &count, &value);
-    if (status == CVL_OK && !add_pair(variant, (int)type, value))
+        status = cvl_cudnn_get(choice, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &count, &value);
+    if (status == CVL_OK && !cvl_cudnn_pair_add(variant, (int)type, value))
         status = cvl_fail(CVL_EUNSUP, "cuDNN's engine has more knobs than a name has room for");
     return status;
 }
@@ -140,8 +80,8 @@ static cvl_status read_config(cudnnBackendDescriptor_t config, struct cvl_varian
     cvl_status status = read_engine(config, variant);
     const int made = make_many(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_KNOBS_MAX, choices, &status);
     if (status == CVL_OK)
-        status = get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_KNOBS_MAX, &count,
-                     choices);
+        status = cvl_cudnn_get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_KNOBS_MAX,
+                               &count, choices);
     for (int64_t i = 0; i < count && i < CUDNN_KNOBS_MAX && status == CVL_OK; i++)
         status = read_choice(choices[i], variant);
     destroy_many(choices, made);
@@ -209,12 +149,13 @@ static cvl_status take_answers(const struct cvl_cudnn_target *target, const cvl_
     int made = 0;
     cvl_status status = ask(target, graph, mode, &heuristic);
     if (status == CVL_OK)
-        status = get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, NULL);
+        status = cvl_cudnn_get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, NULL);
     if (status == CVL_OK)
         made = make_many(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, count < CONFIGS_MAX ? (int)count : CONFIGS_MAX, configs,
                          &status);
     if (status == CVL_OK && made > 0)
-        status = get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, made, &count, configs);
+        status = cvl_cudnn_get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, made, &count,
+                               configs);
     for (int64_t i = 0; status == CVL_OK && i < count && i < made; i++)
         take_config(desc, configs[i], choices);
     destroy_many(configs, made);
@@ -262,8 +203,8 @@ static void make_config(const struct cvl_variant *variant, struct cvl_cudnn_plan
 {
     int count = 0;
     for (int i = 1; i < CVL_KNOBS_MAX && variant->knob[i]; i++, count++) {
-        const cudnnBackendKnobType_t type = (cudnnBackendKnobType_t)type_of(variant->knob[i]);
-        const int64_t value = value_of(variant->knob[i]);
+        const cudnnBackendKnobType_t type = (cudnnBackendKnobType_t)cvl_cudnn_pair_type(variant->knob[i]);
+        const int64_t value = cvl_cudnn_pair_value(variant->knob[i]);
         plan->choice[count] = cvl_cudnn_make(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, status);
         cvl_cudnn_set(plan->choice[count], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type, status);
         cvl_cudnn_set(plan->choice[count], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &value, status);
@@ -292,7 +233,7 @@ static void make_plan(const struct cvl_cudnn_target *target, struct cvl_cudnn_pl
 #endif
     cvl_cudnn_finalize(plan->plan, "making a plan", status);
     if (*status == CVL_OK)
-        *status = get(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes);
+        *status = cvl_cudnn_get(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes);
     plan->workspace_bytes = bytes > 0 ? (size_t)bytes : 0;
 }
 

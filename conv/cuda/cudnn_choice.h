@@ -5,11 +5,7 @@
 
 #include "conv/algo.h"
 #include "conv/cuda/cudnn_graph.h"
-
-/* In a variant, knob[0] is the engine's number and the others are (type, value) pairs by ascending type; each is one
- * more than cuDNN's, so that 0 is none. Candidates are called cudnn:eng=62:k2=5:k13=1. */
-#define CVL_CUDNN_PAIRS_MAX (CVL_KNOBS_MAX - 1)
-#define CVL_CUDNN_VALUE_BITS 20
+#include "conv/cuda/cudnn_name.h"
 
 /* Variant.notes: cuDNN's numerical notes, a bit each, and above them the place among the heuristics' answers. */
 #define CVL_CUDNN_NOTE(note) (1u << CUDNN_NUMERICAL_NOTE_##note)
@@ -38,9 +34,5 @@ struct cvl_cudnn_plan {
 cvl_status cvl_cudnn_plan_create(const struct cvl_cudnn_target *target, const cvl_conv_desc *desc,
                                  const struct cvl_variant *variant, struct cvl_cudnn_plan *plan);
 void       cvl_cudnn_plan_destroy(struct cvl_cudnn_plan *plan);
-
-/* ":eng=62:k2=5"; and one of its words, "k2=5", without the colon. */
-void cvl_cudnn_variant_print(const struct cvl_variant *variant, struct cvl_text *text);
-bool cvl_cudnn_variant_read(const char *word, size_t length, struct cvl_variant *variant);
 
 #endif
