@@ -17,7 +17,7 @@
 
 #define SEED 5
 #define PROBLEMS 400
-#define VENDORS_EVERY 16           /* a vendor's library takes some hundredths of a second for a problem */
+#define VENDORS_EVERY 32           /* a vendor's library compiles kernels for a problem, tenths of a second */
 #define WORKSPACE_MAX ((size_t)64 << 30)
 
 static int planned[64], refused[64], driverless;

@@ -86,7 +86,7 @@ static cvl_status describe(int index, struct cvl_device *device)
 {
     struct cudaDeviceProp properties;
     int driver = 0, runtime = 0, core_khz = 0, memory_khz = 0;
-    cvl_status status = cvl_cuda_check(cudaGetDeviceProperties(&properties, index), "asking for the device's properties");
+    cvl_status status = cvl_cuda_check(cudaGetDeviceProperties(&properties, index), "asking for its properties");
     if (status == CVL_OK)
         status = cvl_cuda_check(cudaDriverGetVersion(&driver), "asking for the driver's version");
     if (status == CVL_OK)

@@ -24,7 +24,8 @@ struct cvl_rates cvl_cuda_rates_nominal(const struct cvl_device *device)
     const double f32 = per_cycle[i].f32 * cycles;
     return (struct cvl_rates){
         .f32_flops = f32, .tf32_flops = per_cycle[i].tf32 > 0 ? per_cycle[i].tf32 * cycles : f32,
-        .bf16_flops = per_cycle[i].bf16 > 0 ? per_cycle[i].bf16 * cycles : f32, .s8_ops = 2 * per_cycle[i].bf16 * cycles,
+        .bf16_flops = per_cycle[i].bf16 > 0 ? per_cycle[i].bf16 * cycles : f32,
+        .s8_ops = 2 * per_cycle[i].bf16 * cycles,
         .copy_l2 = 2 * memory, .copy_l3 = 2 * memory, .copy_dram = 0.45 * memory,
     };
 }
@@ -92,7 +93,11 @@ static cvl_status best_rate(struct load *load, double seconds, double *rate)
 
 static cvl_status measure_peaks(struct load *load, double seconds, struct cvl_rates *rates)
 {
-    const struct { int (*peak)(const struct cvl_cuda_peak *, void *, double *); double *rate; int capability; } peaks[] = {
+    const struct {
+        int   (*peak)(const struct cvl_cuda_peak *, void *, double *);
+        double *rate;
+        int     capability;
+    } peaks[] = {
         { cvl_cuda_peak_f32, &rates->f32_flops, 0 },
         { cvl_cuda_peak_tf32, &rates->tf32_flops, 80 },
         { cvl_cuda_peak_bf16, &rates->bf16_flops, 80 },
@@ -103,7 +108,8 @@ static cvl_status measure_peaks(struct load *load, double seconds, struct cvl_ra
     load->go = go_peak;
     load->arguments.blocks = CVL_CUDA_PEAK_BLOCKS * device->multiprocessors;
     load->arguments.wgmma = device->capability == 90;
-    load->arguments.sink = device->alloc(device, (size_t)load->arguments.blocks * CVL_CUDA_PEAK_THREADS * sizeof(float));
+    const size_t sums = (size_t)load->arguments.blocks * CVL_CUDA_PEAK_THREADS;
+    load->arguments.sink = device->alloc(device, sums * sizeof(float));
     if (!load->arguments.sink)
         return cvl_fail(CVL_ENOMEM, "no memory on %s for what measures its rates", device->name);
     for (int i = 0; i < count && status == CVL_OK; i++)

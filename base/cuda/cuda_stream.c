@@ -126,7 +126,8 @@ void cvl_cuda_graph_destroy(const struct cvl_device *device, struct cvl_graph *g
 cvl_status cvl_cuda_capture_begin(const struct cvl_device *device, void *stream)
 {
     const int before = cvl_cuda_enter(device);
-    return cvl_cuda_left(before, cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capturing a stream");
+    const int error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+    return cvl_cuda_left(before, error, "capturing a stream");
 }
 
 cvl_status cvl_cuda_capture_end(const struct cvl_device *device, void *stream, struct cvl_graph **graph)

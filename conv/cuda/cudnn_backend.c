@@ -44,7 +44,8 @@ cvl_status cvl_cudnn_target_described(const char *json, struct cvl_cudnn_target 
     *target = (struct cvl_cudnn_target){ NULL, NULL };
 #if CUDNN_VERSION >= 90800
     cudnnBackendDescriptor_t made = cvl_cudnn_make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &status);
-    cvl_cudnn_set(made, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(json), json, &status);
+    cvl_cudnn_set(made, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(json), json,
+                  &status);
     cvl_cudnn_finalize(made, "reading a device's properties", &status);
     target->properties = made;
     if (status != CVL_OK)
@@ -65,8 +66,8 @@ cvl_status cvl_cudnn_describe(int device, char *json, size_t size)
     cvl_cudnn_set(made, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, 1, &id, &status);
     cvl_cudnn_finalize(made, "looking at a device", &status);
     if (status == CVL_OK)
-        status = cvl_cudnn_get(made, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)size - 1, &count,
-                               json);
+        status = cvl_cudnn_get(made, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)size - 1,
+                               &count, json);
     if (status == CVL_OK && (count < 0 || (size_t)count >= size))
         status = cvl_fail(CVL_EUNSUP, "the description of a device takes %lld bytes", (long long)count);
     if (status == CVL_OK)

@@ -80,8 +80,8 @@ static cvl_status read_config(cudnnBackendDescriptor_t config, struct cvl_varian
     cvl_status status = read_engine(config, variant);
     const int made = make_many(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_KNOBS_MAX, choices, &status);
     if (status == CVL_OK)
-        status = cvl_cudnn_get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_KNOBS_MAX,
-                               &count, choices);
+        status = cvl_cudnn_get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                               CUDNN_KNOBS_MAX, &count, choices);
     for (int64_t i = 0; i < count && i < CUDNN_KNOBS_MAX && status == CVL_OK; i++)
         status = read_choice(choices[i], variant);
     destroy_many(choices, made);
@@ -149,7 +149,8 @@ static cvl_status take_answers(const struct cvl_cudnn_target *target, const cvl_
     int made = 0;
     cvl_status status = ask(target, graph, mode, &heuristic);
     if (status == CVL_OK)
-        status = cvl_cudnn_get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, NULL);
+        status = cvl_cudnn_get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count,
+                               NULL);
     if (status == CVL_OK)
         made = make_many(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, count < CONFIGS_MAX ? (int)count : CONFIGS_MAX, configs,
                          &status);
@@ -213,8 +214,8 @@ static void make_config(const struct cvl_variant *variant, struct cvl_cudnn_plan
     plan->config = cvl_cudnn_make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, status);
     cvl_cudnn_set(plan->config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &plan->engine, status);
     if (count > 0)
-        cvl_cudnn_set(plan->config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, plan->choice,
-                      status);
+        cvl_cudnn_set(plan->config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, count,
+                      plan->choice, status);
     cvl_cudnn_finalize(plan->config, "choosing an engine's knobs", status);
 }
 
@@ -233,7 +234,8 @@ static void make_plan(const struct cvl_cudnn_target *target, struct cvl_cudnn_pl
 #endif
     cvl_cudnn_finalize(plan->plan, "making a plan", status);
     if (*status == CVL_OK)
-        *status = cvl_cudnn_get(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes);
+        *status = cvl_cudnn_get(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count,
+                                &bytes);
     plan->workspace_bytes = bytes > 0 ? (size_t)bytes : 0;
 }
 

@@ -12,7 +12,7 @@
 #define CVL_CUDNN_RANK_SHIFT 16
 
 struct cvl_cudnn_choices {
-    int                count, left_out;   /* left_out: of lower arithmetic than the problem allows, or not to be named */
+    int                count, left_out;   /* left_out: of lower arithmetic than the problem's, or not to be named */
     struct cvl_variant variant[CVL_VARIANTS_MAX];
 };
 

@@ -35,7 +35,8 @@ static cudnnBackendDescriptor_t add_tensor(struct maker *maker, const struct ten
     const bool is_virtual = tensor->is_virtual;
     cudnnBackendDescriptor_t made = make(maker, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     cvl_cudnn_set(made, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &tensor->uid, &maker->status);
-    cvl_cudnn_set(made, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &data_types[tensor->type], &maker->status);
+    cvl_cudnn_set(made, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &data_types[tensor->type],
+                  &maker->status);
     cvl_cudnn_set(made, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, tensor->size, &maker->status);
     cvl_cudnn_set(made, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, tensor->stride, &maker->status);
     cvl_cudnn_set(made, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment, &maker->status);

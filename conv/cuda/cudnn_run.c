@@ -81,7 +81,8 @@ cvl_status cvl_cudnn_run(const cvl_plan *plan, const cvl_conv_args *args, void *
     cvl_status status = cvl_cudnn_handle_take(plan->ctx, &handle);
     cudnnBackendDescriptor_t pack = cvl_cudnn_make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &status);
     cvl_cudnn_set(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, pointers.count, pointers.uid, &status);
-    cvl_cudnn_set(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers.count, pointers.at, &status);
+    cvl_cudnn_set(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers.count, pointers.at,
+                  &status);
     cvl_cudnn_set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace, &status);
     cvl_cudnn_finalize(pack, "collecting a run's tensors", &status);
     if (status == CVL_OK)
