@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""cuda_registers.py BUILD [FILE.cu]...: registers, spills, stack and static shared memory of every CUDA kernel, as ptxas
-tells them, one line a kernel. Compiles each .cu of a configured build once more, for sm_90a alone."""
+"""cuda_registers.py BUILD [FILE.cu]...: registers, spills, stack and static shared memory of every CUDA kernel, as
+ptxas tells them, one line a kernel. Compiles each .cu of a configured build once more, for sm_90a alone."""
 import os
 import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 COMMAND = re.compile(r"^build (\S+\.cu\.o):.*\n(?: .*\n)*? COMMAND = (.*)$", re.M)
-ENTRY = re.compile(r"Compiling entry function '(\w+)'.*?\n(?:.*?\n)*?\s*(\d+) bytes stack frame, (\d+) bytes spill stores, "
-                   r"(\d+) bytes spill loads\n.*?Used (\d+) registers(.*)")
+ENTRY = re.compile(r"Compiling entry function '(\w+)'.*?\n(?:.*?\n)*?\s*(\d+) bytes stack frame, "
+                   r"(\d+) bytes spill stores, (\d+) bytes spill loads\n.*?Used (\d+) registers(.*)")
 SHARED = re.compile(r"(\d+) bytes smem")
 
 
@@ -34,6 +35,10 @@ def verbose(words):
     return kept + ["-Xptxas=-v"]
 
 
+def compile_verbosely(words, build):
+    return subprocess.run(verbose(words), cwd=build, capture_output=True, text=True)
+
+
 def demangle(names):
     try:
         done = subprocess.run(["c++filt", "-p"], input="\n".join(names), capture_output=True, text=True, check=True)
@@ -45,10 +50,10 @@ def demangle(names):
 def main(build, only):
     print(f"{'registers':>9} {'spilled':>8} {'stack':>6} {'static shared':>13}  kernel")
     failed = False
-    for source, words in commands(build):
-        if only and os.path.basename(source) not in only:
-            continue
-        done = subprocess.run(verbose(words), cwd=build, capture_output=True, text=True)
+    work = [pair for pair in commands(build) if not only or os.path.basename(pair[0]) in only]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = list(pool.map(lambda pair: compile_verbosely(pair[1], build), work))
+    for (source, _), done in zip(work, said):
         if done.returncode:
             print(f"{source}: {done.stderr.strip()[-400:]}")
             failed = True

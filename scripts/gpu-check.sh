@@ -4,8 +4,8 @@
 #     sh scripts/gpu-check.sh [SYSROOT.tar.xz]
 # Configures, builds, runs every CUDA test and compute-sanitizer on few problems, and benches. SYSROOT.tar.xz holds the
 # CPU libraries (a root with usr/); without it, and without a gpu-sysroot.tar.xz here, the system's are used. meson and
-# ninja may be Python packages, cuDNN may be in Python's nvidia/cudnn. Logs and CSVs are left in $OUT (gpu-out); the last
-# line is "gpu-check: N steps passed, N failed, N skipped".
+# ninja may be Python packages, cuDNN may be in Python's nvidia/cudnn. Logs and CSVs are left in $OUT (gpu-out); the
+# last line is "gpu-check: N steps passed, N failed, N skipped".
 # GPU_CHECK_SECONDS (600) bounds it all: benches share what is left. GPU_CHECK_JOBS: processes of the build (all).
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -91,7 +91,8 @@ tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"' sh "$archive" "$sy
 fi
 
 # Wheels put cuDNN where neither the compiler nor the loader looks, and give it no plain .so.
-wheel=$(python3 -c 'import importlib.util as u; s = u.find_spec("nvidia.cudnn"); print(list(s.submodule_search_locations)[0])' 2>/dev/null)
+wheel=$(python3 -c 'import importlib.util as u
+print(list(u.find_spec("nvidia.cudnn").submodule_search_locations)[0])' 2>/dev/null)
 if [ -n "$wheel" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcudnn.so.9'; then
     C_INCLUDE_PATH=$wheel/include${C_INCLUDE_PATH:+:$C_INCLUDE_PATH}
     CVL_CUDNN=${CVL_CUDNN:-$wheel/lib}
@@ -104,7 +105,8 @@ fi
 
 runner=meson
 command -v meson >/dev/null || runner="python3 -m mesonbuild.mesonmain"
-[ -e "$build/build.ninja" ] || step configure 120 $runner setup "$build" "$root" --buildtype=release -Dcuda=enabled || finish
+[ -e "$build/build.ninja" ] ||
+    step configure 120 $runner setup "$build" "$root" --buildtype=release -Dcuda=enabled || finish
 step build 400 ninja -C "$build" ${GPU_CHECK_JOBS:+-j "$GPU_CHECK_JOBS"} || finish
 step registers 120 python3 "$root/scripts/cuda_registers.py" "$build"
 
@@ -123,13 +125,20 @@ if ! "$bench" --device cuda --machine >"$out/rates.log" 2>&1; then
 fi
 say passed device "$(head -n 1 "$out/rates.log")"
 passed=$((passed + 1))
-[ ! -x "$build/tests/describe-gpu" ] || step describe-gpu 30 sh -c '"$1" >"$2"' sh "$build/tests/describe-gpu" "$out/device.json"
+[ ! -x "$build/tests/describe-gpu" ] ||
+    step describe-gpu 30 sh -c '"$1" >"$2"' sh "$build/tests/describe-gpu" "$out/device.json"
 
+# First layers are rare among random problems.
 own=$("$bench" --list-algos | awk '$3 == "cuda" && $1 !~ /^cudnn/ { print $1 }')
 for algo in $own; do
-    step "oracle-$algo" 60 "$build/tests/test_oracle" --device cuda --algo "$algo" --problems 300
+    step "oracle-$algo" 60 "$build/tests/test_oracle" --device cuda --algo "$algo" --problems 300 \
+        --conv fwd:bf16:nhwc:n3c3h65w67k64r7s7:stride2:pad3:bias:relu \
+        --conv fwd:f16:nhwc-nchw-kcrs:n2c3h34w131k70r3s3:pad1 \
+        --conv fwd:bf16-bf16-f32:nhwc:n1c4h20w15k32r5s5:stride2x1:pad2:residual \
+        --conv fwd:f16:nhwc:n2c1h9w40k6r3s3:const
 done
-step oracle-cudnn 60 "$build/tests/test_oracle" --device cuda --algo cudnn --problems 6 --conv fwd:bf16:nhwc:n2c64h14w14k64r3s3:pad1 \
+step oracle-cudnn 60 "$build/tests/test_oracle" --device cuda --algo cudnn --problems 6 \
+    --conv fwd:bf16:nhwc:n2c64h14w14k64r3s3:pad1 \
     --conv bwd_data:f32:nchw:n2c24h15w13k40r3s3:pad1:stride2 --conv bwd_filter:f16:nhwc:n2c32h14w14k64r3s3:pad1
 
 # gVisor refuses compute-sanitizer the device; that is no failure of ours.
@@ -145,9 +154,12 @@ for tool in memcheck racecheck; do
             ! grep -q "Device not supported" "$said" || exit 77; exit $status' sh "$out/sanitizer.tmp" \
             "$sanitizer" --tool "$tool" --error-exitcode 99 \
             "$build/tests/test_oracle" --device cuda --algo "$algo" \
-            --conv fwd:bf16:nhwc:n2c24h9w11k40r3s3:pad1:residual:relu --conv fwd:f32:nchw:n1c3h17w19k16r7s7:stride2:pad3:bias \
+            --conv fwd:bf16:nhwc:n2c24h9w11k40r3s3:pad1:residual:relu \
+            --conv fwd:f32:nchw:n1c3h17w19k16r7s7:stride2:pad3:bias \
             --conv bwd_data:bf16:nchw:n1c16h8w9k24r3s3:pad1:stride2 --conv bwd_filter:f16:nhwc:n2c16h8w9k24r3s3:pad1 \
-            --conv fwd:bf16:nhwc:n2c32h11w9k32r3s3:pad1:g32:bias:relu6 --conv bwd_filter:f32:nhwc:n3c32h11w9k64r5s5:pad2:g32
+            --conv fwd:bf16:nhwc:n2c32h11w9k32r3s3:pad1:g32:bias:relu6 \
+            --conv bwd_filter:f32:nhwc:n3c32h11w9k64r5s5:pad2:g32 \
+            --conv fwd:bf16:nhwc:n1c3h17w67k20r7s7:stride2:pad3:bias:relu --conv fwd:f16:nhwc:n2c3h9w33k68r3s3:pad1
     done
 done
 
@@ -168,8 +180,10 @@ net resnet50-bf16-n1 60 --net resnet50 --batch 1 --dtype bf16 --layout nhwc
 net mobilenet-bf16-n1 50 --net mobilenet_v2 --batch 1 --dtype bf16 --layout nhwc
 net resnet50-f32-n32 60 --net resnet50 --batch 32 --dtype f32 --layout nhwc
 net mobilenet-bf16-n32-cold 40 --net mobilenet_v2 --batch 32 --dtype bf16 --layout nhwc --state cold
-net backward-bf16 40 --conv bwd_data:bf16:nhwc:n32c64h56w56k64r3s3:pad1 --conv bwd_filter:bf16:nhwc:n32c64h56w56k64r3s3:pad1 \
-    --conv bwd_data:bf16:nhwc:n32c192h56w56k192r3s3:pad1:g192 --conv bwd_filter:bf16:nhwc:n32c192h56w56k192r3s3:pad1:g192
+net backward-bf16 40 --conv bwd_data:bf16:nhwc:n32c64h56w56k64r3s3:pad1 \
+    --conv bwd_filter:bf16:nhwc:n32c64h56w56k64r3s3:pad1 \
+    --conv bwd_data:bf16:nhwc:n32c192h56w56k192r3s3:pad1:g192 \
+    --conv bwd_filter:bf16:nhwc:n32c192h56w56k192r3s3:pad1:g192
 step ratios 30 sh -c 'python3 "$1" "$2" "$3"/*.csv' sh "$root/scripts/gpu_ratios.py" "$out/rates.log" "$out"
 [ ! -s "$out/ratios.log" ] || cat "$out/ratios.log"
 finish

@@ -15,10 +15,10 @@
  *
  * BWD_FILTER has two stages: each thread (NCHW: each warp) sums a block of taps over one of `slices` slices of the
  * pixels, and the slices are then summed in their order: the same bits in every run. Memory: slices x the filter in
- * f32, at most 32 MiB. The other passes read the filter as (r,s,k) in f32: packed, or written to workspace by each
- * run, unless it lies so. Multiplications: those of the formula. Where it loses: filters of more than some 15 x 15
- * taps, which an FFT multiplies faster; channels that are no multiple of 16 bytes in NHWC, loaded one by one; narrow
- * NCHW images, whose warps load many short rows. */
+ * f32, at most 128 MiB (by default 32). The other passes read the filter as (r,s,k) in f32: packed, or written to
+ * workspace by each run, unless it lies so. Multiplications: those of the formula. Where it loses: filters of more than
+ * some 15 x 15 taps, which an FFT multiplies faster; channels that are no multiple of 16 bytes in NHWC, loaded one by
+ * one; narrow NCHW images, whose warps load many short rows. */
 #include "conv/algo.h"
 #include "conv/cuda/cuda_depthwise_lists.h"
 
@@ -32,7 +32,7 @@
 #include <string.h>
 
 enum { RUN, SLICES };                      /* knobs */
-enum { TAPS_MOST = 31, SLICES_MOST = 4096 };
+enum { TAPS_MOST = 31, SLICES_MOST = 4096, SUMS_MOST = 128 << 20 };   /* bytes of a filter's slices */
 
 static cvl_dtype read_type(const cvl_conv_desc *desc)
 {
@@ -49,6 +49,9 @@ static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
         return cvl_reason("x and y must have the same layout");
     if (desc->r > TAPS_MOST || desc->s > TAPS_MOST)
         return cvl_reason("the filter is %d x %d, expected at most %d x %d", desc->r, desc->s, TAPS_MOST, TAPS_MOST);
+    if (desc->pass == CVL_BWD_FILTER && (double)cvl_dw_filter_bytes(desc) > SUMS_MOST)
+        return cvl_reason("the filter's gradient takes %zu bytes in f32, expected at most %d",
+                          cvl_dw_filter_bytes(desc), SUMS_MOST);
     if (ctx->device->capability < 80)
         return cvl_reason("the GPU has compute capability %d.%d, expected 8.0 or more", ctx->device->capability / 10,
                           ctx->device->capability % 10);
@@ -65,8 +68,9 @@ static cvl_status choice_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const
     if (run != 0 && !(run > 0 && cvl_dw_runs(desc, run)))
         return cvl_fail(CVL_ENOTFOUND, "run is %d, expected 1, or without dilation 2 or 8 at stride 1, or 4 at "
                         "stride 2", run);
-    if (slices < 0 || slices > SLICES_MOST)
-        return cvl_fail(CVL_ENOTFOUND, "slices is %d, expected 0 to %d", slices, SLICES_MOST);
+    if (slices < 0 || slices > SLICES_MOST || (slices > 1 && slices * (double)cvl_dw_filter_bytes(desc) > SUMS_MOST))
+        return cvl_fail(CVL_ENOTFOUND, "slices is %d, expected 0 to %d, of %d bytes together", slices, SLICES_MOST,
+                        SUMS_MOST);
     if (run)
         choice->outs = run;
     if (slices && desc->pass == CVL_BWD_FILTER)
@@ -79,6 +83,7 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
 {
     static const int runs[] = { 8, 4, 2, 1 };
     const struct cvl_dw_choice best = cvl_dw_choose(desc, ctx->device->multiprocessors);
+    const double bytes = (double)cvl_dw_filter_bytes(desc);
     int made = 0;
     variants[made++] = (struct cvl_variant){ .knob = { 0 } };
     for (int i = 0; i < 4 && made < max; i++)
@@ -88,7 +93,7 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
         for (int factor = 2; factor <= 4 && made + 2 <= max; factor *= 2) {
             if (best.slices / factor > 0)
                 variants[made++] = (struct cvl_variant){ .knob = { [SLICES] = best.slices / factor } };
-            if (best.slices * factor <= SLICES_MOST)
+            if (best.slices * factor <= SLICES_MOST && best.slices * factor * bytes <= SUMS_MOST)
                 variants[made++] = (struct cvl_variant){ .knob = { [SLICES] = best.slices * factor } };
         }
     }

@@ -55,8 +55,10 @@ static int cvl_igemm_launch(Kernel *kernel, const struct cvl_gemm *g, struct cvl
     const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
     if (error != cudaSuccess)
         return (int)error;
-    const unsigned blocks = (unsigned)g->tiles * (unsigned)g->groups * (unsigned)g->splits;
-    kernel<<<blocks, cvl_tile_threads(tile), bytes, (cudaStream_t)stream>>>(*g, stages);
+    const int64_t blocks = (int64_t)g->tiles * g->groups * g->splits;
+    if (blocks > INT32_MAX)
+        return (int)cudaErrorInvalidConfiguration;
+    kernel<<<(unsigned)blocks, cvl_tile_threads(tile), bytes, (cudaStream_t)stream>>>(*g, stages);
     return (int)cudaGetLastError();
 }
 

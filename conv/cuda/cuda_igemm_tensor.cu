@@ -2,29 +2,8 @@
  * The implicit GEMM on tensor cores by mma.sync (sm_80 and later): tf32, bf16 and f16 in, f32 sums. A warp multiplies
  * up to 64 x 64: 32 products from 8 fragments. */
 #include "conv/cuda/cuda_igemm_loop.cuh"
+#include "conv/cuda/cuda_mma.cuh"
 #include "conv/cuda/cuda_mma_lanes.h"
-
-struct cvl_tf32 { static constexpr int size = 4; };
-struct cvl_bf16 { static constexpr int size = 2; };
-struct cvl_f16  { static constexpr int size = 2; };
-
-#define MULTIPLY(SHAPE_AND_TYPES) \
-    asm("mma.sync.aligned." SHAPE_AND_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
-        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3]) \
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
-
-static __device__ __forceinline__ void cvl_mma(cvl_tf32, float *sums, const uint32_t *a, uint32_t b0, uint32_t b1)
-{
-    MULTIPLY("m16n8k8.row.col.f32.tf32.tf32.f32");
-}
-static __device__ __forceinline__ void cvl_mma(cvl_bf16, float *sums, const uint32_t *a, uint32_t b0, uint32_t b1)
-{
-    MULTIPLY("m16n8k16.row.col.f32.bf16.bf16.f32");
-}
-static __device__ __forceinline__ void cvl_mma(cvl_f16, float *sums, const uint32_t *a, uint32_t b0, uint32_t b1)
-{
-    MULTIPLY("m16n8k16.row.col.f32.f16.f16.f32");
-}
 
 /* 16 rows of a tile at one half of its depth. Tensor cores cut f32 off to tf32; rounding first halves the error. */
 template <class Type>

@@ -141,6 +141,7 @@ static bool finite_only(const cvl_conv_desc *desc)
 extern const struct cvl_algo cvl_algo_cudnn_framework;
 const struct cvl_algo cvl_algo_cudnn_framework = {
     .name = "cudnn-framework", .revision = 1, .device = CVL_CUDA, .version = cvl_cudnn_version,
-    .lacks = cvl_cudnn_lacks, .peer = true, .alignment = CVL_CUDNN_ALIGNMENT, .finite_only = finite_only, .reject = reject, .variants = variants,
-    .estimate = estimate, .tolerance = tolerance, .init = init, .run = cvl_cudnn_run, .fini = cvl_cudnn_fini,
+    .lacks = cvl_cudnn_lacks, .peer = true, .alignment = CVL_CUDNN_ALIGNMENT, .finite_only = finite_only,
+    .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance, .init = init,
+    .run = cvl_cudnn_run, .fini = cvl_cudnn_fini,
 };
