@@ -31,5 +31,5 @@ void run_buffers_free(struct run_buffers *buffers)
         buffers->device->free(buffers->device, buffers->workspace);
     if (buffers->packed)
         buffers->device->free(buffers->device, buffers->packed);
-    *buffers = (struct run_buffers){ NULL };
+    *buffers = (struct run_buffers){ .device = NULL };
 }
