@@ -70,5 +70,5 @@ void device_guard_free(const struct cvl_device *device, void *memory)
     if (!buffer)
         return;
     device->free(device, buffer->base);
-    *buffer = (struct buffer){ NULL };
+    *buffer = (struct buffer){ .at = NULL };
 }

@@ -54,6 +54,7 @@ CVL_HD struct cvl_tile_shared cvl_tile_shared_of(struct cvl_gemm_tile tile, int 
 CVL_HD void cvl_tile_find_rows(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
                                int t, struct cvl_site *rows)
 {
+    CVL_UNROLL_1
     for (int i = t; i < tile.m + tile.n; i += cvl_tile_threads(tile))
         rows[i] = i < tile.m ? cvl_list_site(&g->part[place->part].a_rows, place->m + i)
                              : cvl_list_site(&g->b_rows, place->n + i - tile.m);
@@ -150,6 +151,7 @@ CVL_HD int cvl_tile_sum_at(struct cvl_gemm_tile tile, int row, int column) { ret
 CVL_HD void cvl_tile_find_out(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
                               int t, struct cvl_site *rows)
 {
+    CVL_UNROLL_1
     for (int i = t; i < tile.m + tile.n; i += cvl_tile_threads(tile))
         rows[i] = i < tile.m ? cvl_list_site(&g->part[place->part].out_rows, place->m + i)
                              : cvl_list_site(&g->out_columns, place->n + i - tile.m);
