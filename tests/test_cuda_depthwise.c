@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The kernels of cuda-depthwise on the host, thread by thread, against the oracle. */
-#include "conv/accuracy.h"
 #include "conv/cuda/cuda_depthwise_lists.h"
-#include "conv/problem.h"
-#include "conv/reference/oracle.h"
-#include "guard.h"
+#include "on_host.h"
 #include "random_problem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -45,8 +42,9 @@ static void run_filter(const struct cvl_dw_launch *g, cvl_dtype type)
         cvl_dw_filter_sum(g, index);
 }
 
-static void run_problem(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, const cvl_conv_args *args)
+static void run_problem(const cvl_conv_desc *desc, const void *chosen, cvl_conv_args args)
 {
+    const struct cvl_dw_choice *choice = chosen;
     const struct cvl_list list = cvl_dw_filter_list(desc);
     const cvl_dtype type = cvl_conv_type(desc, desc->pass == CVL_BWD_DATA ? CVL_Y : CVL_X);
     const size_t bytes = cvl_dw_filter_bytes(desc);
@@ -54,60 +52,14 @@ static void run_problem(const cvl_conv_desc *desc, const struct cvl_dw_choice *c
     struct cvl_dw_launch g;
     memset(partial, 0xff, bytes * (size_t)choice->slices);
     for (int i = 0; i < list.count && desc->pass != CVL_BWD_FILTER; i++)
-        w[i] = (float)cvl_dtype_load(desc->w_type, args->w, (size_t)cvl_list_site(&list, i).at);
-    for (int class = 0; cvl_dw_next(desc, choice, args, w, partial, &class, &g);)
+        w[i] = (float)cvl_dtype_load(desc->w_type, args.w, (size_t)cvl_list_site(&list, i).at);
+    for (int class = 0; cvl_dw_next(desc, choice, &args, w, partial, &class, &g);)
         (desc->pass == CVL_BWD_FILTER ? run_filter : run_data)(&g, type);
     guard_free(w);
     guard_free(partial);
 }
 
-/* ---- one problem ---- */
-
-static double tolerance(const cvl_conv_desc *desc)
-{
-    static const double stored[] = { [CVL_F32] = 0x1p-24, [CVL_BF16] = 0x1p-8, [CVL_F16] = 0x1p-11 };
-    const double k = cvl_conv_reduction(desc) + 1;
-    return 0x1p-24 * (2 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k)
-         + stored[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
-}
-
-static void *place(void *arg, size_t bytes, size_t element)
-{
-    return guard_alloc(*(enum guard_side *)arg, bytes, element);
-}
-
-static void unplace(void *arg, void *memory) { guard_free(memory); }
-
-static void check(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, enum guard_side side)
-{
-    const struct cvl_placement placement = { place, unplace, &side };
-    const size_t count = cvl_conv_count(desc, cvl_conv_written(desc->pass));
-    double *want = malloc((count + 1) * sizeof *want);
-    char text[CVL_CONV_TEXT_MAX];
-    struct cvl_problem problem;
-    assert_int_equal(cvl_problem_create(desc, 7, &placement, &problem), CVL_OK);
-    cvl_oracle_range(desc, &problem.args, 0, count, want);
-    if (desc->epi.residual) {   /* in place: an element that is stored twice adds it twice */
-        memcpy(problem.written, problem.args.residual, problem.written_bytes);
-        guard_free((void *)problem.args.residual);
-        problem.args.residual = problem.written;
-    }
-    run_problem(desc, choice, &problem.args);
-    const struct cvl_error error = cvl_oracle_compare(desc, problem.written, NULL, count, want);
-    cvl_conv_print(desc, text, sizeof text);
-    if (!(error.rel <= tolerance(desc)))
-        fail_msg("%s, runs of %d, %d slices, side %d: rel_error %g; element %zu of %zu is %.9g, expected %.9g", text,
-                 choice->outs, choice->slices, side, error.rel, error.worst, count, error.got, error.want);
-    if (problem.args.residual == problem.written)
-        problem.args.residual = NULL;
-    cvl_problem_destroy(&problem);
-    free(want);
-}
-
-static int between(struct cvl_random *random, int low, int high)
-{
-    return low + cvl_random_below(random, high - low + 1);
-}
+/* ---- problems ---- */
 
 /* A random problem made depthwise: filters of up to 31, multipliers, channels in whole vectors in half of them. */
 static cvl_conv_desc depthwise_problem(struct cvl_random *random)
@@ -148,10 +100,12 @@ static void random_problems_are_right(void **state)
         struct cvl_dw_launch g;
         int class = 0;
         const int out = outs[cvl_random_below(&random, 4)];
+        char how[64];
         choice.outs = cvl_dw_runs(&desc, out) ? out : choice.outs;
         if (desc.pass == CVL_BWD_FILTER && cvl_random_below(&random, 2))
             choice.slices = between(&random, 1, 9);
-        check(&desc, &choice, i % 3 ? GUARD_START : GUARD_END);
+        snprintf(how, sizeof how, "runs of %d, %d slices", choice.outs, choice.slices);
+        on_host_check(&desc, run_problem, &choice, i % 3 ? GUARD_START : GUARD_END, on_host_rounding(&desc), how);
         cvl_conv_args_init(&args);
         if (cvl_dw_next(&desc, &choice, &args, NULL, NULL, &class, &g)) {
             runs[g.outs]++;

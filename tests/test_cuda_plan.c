@@ -26,7 +26,8 @@ static void check_reason(const struct cvl_algo *algo, const char *reason, const 
 {
     const size_t length = strlen(reason);
     if (length == 0 || reason[length - 1] == '.')
-        fail_msg("%s refuses %s because '%s', expected a lower-case phrase without a full stop", algo->name, text, reason);
+        fail_msg("%s refuses %s because '%s', expected a lower-case phrase without a full stop", algo->name, text,
+                 reason);
 }
 
 static void check_candidate(cvl_ctx *ctx, const struct cvl_algo *algo, const cvl_conv_desc *desc,
@@ -116,7 +117,8 @@ static void every_candidate_is_planned(void **state)
         if (algo->device == CVL_CUDA && algo->lacks && algo->lacks())
             print_message("%s is left out: %s\n", algo->name, algo->lacks());
         else if (algo->device == CVL_CUDA) {
-            print_message("%-16s %d candidates planned, %d problems refused\n", algo->name, planned[index], refused[index]);
+            print_message("%-16s %d candidates planned, %d problems refused\n", algo->name, planned[index],
+                          refused[index]);
             assert_true(planned[index] > 0);
         }
     }

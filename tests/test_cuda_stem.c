@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The kernel of cuda-stem on the host: every tile, thread by thread, with the tensor cores of cuda_warp.h, against the
  * oracle. */
-#include "conv/accuracy.h"
 #include "conv/cuda/cuda_stem_lists.h"
-#include "conv/problem.h"
-#include "conv/reference/oracle.h"
 #include "cuda_warp.h"
-#include "guard.h"
+#include "on_host.h"
 #include "random_problem.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -75,12 +70,12 @@ static void run_tile(const struct cvl_stem *g, int tile, int k_block, const uint
     guard_free(patch);
 }
 
-static void run_problem(const cvl_conv_desc *desc, const cvl_conv_args *args)
+static void run_problem(const cvl_conv_desc *desc, const void *choice, cvl_conv_args args)
 {
     const size_t bytes = cvl_stem_packed_bytes(desc);
     uint16_t *filter = guard_alloc(GUARD_END, bytes, 16);
-    const struct cvl_stem_pack pack = cvl_stem_pack_of(desc, args->w, filter);
-    const struct cvl_stem g = cvl_stem_of(desc, args, filter);
+    const struct cvl_stem_pack pack = cvl_stem_pack_of(desc, args.w, filter);
+    const struct cvl_stem g = cvl_stem_of(desc, &args, filter);
     assert_int_equal((size_t)pack.count * 2, bytes);
     for (int i = 0; i < pack.count; i++)
         cvl_stem_pack_one(&pack, i);
@@ -90,52 +85,7 @@ static void run_problem(const cvl_conv_desc *desc, const cvl_conv_args *args)
     guard_free(filter);
 }
 
-/* ---- one problem ---- */
-
-static double tolerance(const cvl_conv_desc *desc)
-{
-    static const double stored[] = { [CVL_F32] = 0x1p-24, [CVL_BF16] = 0x1p-8, [CVL_F16] = 0x1p-11 };
-    const double k = cvl_conv_reduction(desc) + 1;
-    return 0x1p-24 * (2 + 2 * sqrt(k) + k) / cvl_conv_largest_output(desc, k) + stored[desc->y_type];
-}
-
-static void *place(void *arg, size_t bytes, size_t element)
-{
-    return guard_alloc(*(enum guard_side *)arg, bytes, element);
-}
-
-static void unplace(void *arg, void *memory) { guard_free(memory); }
-
-static void check(const cvl_conv_desc *desc, enum guard_side side)
-{
-    const struct cvl_placement placement = { place, unplace, &side };
-    const size_t count = cvl_conv_count(desc, CVL_Y);
-    double *want = malloc((count + 1) * sizeof *want);
-    char text[CVL_CONV_TEXT_MAX];
-    struct cvl_problem problem;
-    assert_int_equal(cvl_problem_create(desc, 7, &placement, &problem), CVL_OK);
-    cvl_oracle_range(desc, &problem.args, 0, count, want);
-    if (desc->epi.residual) {   /* in place: an element that is stored twice adds it twice */
-        memcpy(problem.written, problem.args.residual, problem.written_bytes);
-        guard_free((void *)problem.args.residual);
-        problem.args.residual = problem.written;
-    }
-    run_problem(desc, &problem.args);
-    const struct cvl_error error = cvl_oracle_compare(desc, problem.written, NULL, count, want);
-    cvl_conv_print(desc, text, sizeof text);
-    if (!(error.rel <= tolerance(desc)))
-        fail_msg("%s, side %d: rel_error %g; element %zu of %zu is %.9g, expected %.9g", text, side, error.rel,
-                 error.worst, count, error.got, error.want);
-    if (problem.args.residual == problem.written)
-        problem.args.residual = NULL;
-    cvl_problem_destroy(&problem);
-    free(want);
-}
-
-static int between(struct cvl_random *random, int low, int high)
-{
-    return low + cvl_random_below(random, high - low + 1);
-}
+/* ---- problems ---- */
 
 /* A random problem made a first layer. */
 static cvl_conv_desc stem_problem(struct cvl_random *random)
@@ -172,7 +122,7 @@ static void random_problems_are_right(void **state)
         cvl_conv_args args;
         cvl_conv_args_init(&args);
         const struct cvl_stem g = cvl_stem_of(&desc, &args, NULL);
-        check(&desc, i % 3 ? GUARD_START : GUARD_END);
+        on_host_check(&desc, run_problem, NULL, i % 3 ? GUARD_START : GUARD_END, on_host_rounding(&desc), "by default");
         copies[g.copies]++;
         wide[g.wide]++;
         tile[g.tile_q.divisor]++;
