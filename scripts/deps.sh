@@ -26,9 +26,10 @@ need() {
     DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
 
-# To build and run; to test as well.
+# To build and run; to test as well. With ccache, which meson uses where it is, configurations that compile the kernels
+# alike (gcc, no_openmp, no_nvcc in test.sh) compile them once.
 build_packages="gcc libc6-dev meson ninja-build pkgconf libopenblas-openmp-dev libcsv-dev"
-test_packages="$build_packages libcmocka-dev clang libclang-rt-14-dev libomp-dev python3 man-db"
+test_packages="$build_packages ccache libcmocka-dev clang libclang-rt-14-dev libomp-dev python3 man-db"
 
 # meson's package needs no git, but the commit that results are marked with does.
 [ ! -e "$(dirname "$0")/../.git" ] || build_packages="$build_packages git"
