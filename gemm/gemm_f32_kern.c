@@ -6,6 +6,10 @@
  * Measured on a Zen 4 (cycles that a tile of AVX-512 costs beside its multiplications): 10 to 20 with up to 21 sums, 60
  * with 24, 90 with 28: stores of that many sums fill the queue in which the next tile's multiplications wait. Numbers
  * of the loops that the compiler kept in vector or mask registers cost 50 more. */
+/* GCC would replace an address that scales a register by the sum of two others: one more instruction and register each. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-slsr")
+#endif
 #include "base/vec_half.h"
 #include "gemm/tile_kern.h"
 #include "gemm/tile_reach.h"

@@ -19,6 +19,9 @@ static void copy_rows(const struct cvl_copy *c)
         if (c->from_lane == 1)
             for (; lane <= c->lanes - VF_LANES; lane += VF_LANES)
                 vf_store(to + lane, vf_load(from + lane));
+        else
+            for (; lane <= c->lanes - VF_LANES; lane += VF_LANES)
+                vf_store(to + lane, vf_load_even(from + 2 * lane, VF_LANES));
         for (; lane < c->lanes; lane += VF_LANES) {
             const int part = at_most(c->lanes - lane, VF_LANES);
             vf_store_part(to + lane, c->from_lane == 1 ? vf_load_part(from + lane, part)

@@ -195,6 +195,9 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
                                              : cvl_igemm_data(&g, args, workspace);
 }
 
+/* So many pixels are worth a try where a sum has few products and the beginning of a block weighs. */
+enum { LONG_BLOCK = 1792, LONG_BLOCK_PRODUCTS = 160 };
+
 /* How a candidate goes about a data pass; with few channels it is another algorithm without knobs. */
 struct way { bool few; struct cvl_igemm_cut cut; };
 
@@ -221,12 +224,15 @@ static int data_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct c
         { .knob = { 0 } }, { .knob = { [CVL_IGEMM_PIXELS] = 448 } }, { .knob = { [CVL_IGEMM_PIXELS] = 112 } },
         { .knob = { CVL_IGEMM_CHANNELS } }, { .knob = { CVL_IGEMM_COLUMNS } }, { .knob = { [CVL_IGEMM_PACK] = 2 } },
         { .knob = { [CVL_IGEMM_PACK] = 1 } }, { .knob = { [CVL_IGEMM_CHUNK] = 1024 } },
-        { .knob = { CVL_IGEMM_COLUMNS, 96 } },
+        { .knob = { CVL_IGEMM_COLUMNS, 96 } }, { .knob = { [CVL_IGEMM_PIXELS] = LONG_BLOCK } },
     };
+    const int products = desc->r * desc->s * desc->c / desc->groups;
     struct way ways[sizeof all / sizeof *all];
     int count = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all && count < max; i++) {
         int before = 0;
+        if (all[i].knob[CVL_IGEMM_PIXELS] == LONG_BLOCK && products > LONG_BLOCK_PRODUCTS)
+            continue;
         ways[count] = way_of(ctx, desc, &all[i]);
         while (before < count && !same(&ways[before], &ways[count]))
             before++;
@@ -251,7 +257,7 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
 }
 
 const struct cvl_algo cvl_algo_igemm = {
-    .name = "igemm", .revision = 3, .device = CVL_CPU, .knobs = { "lanes", "pixels", "chunk", "pack" },
+    .name = "igemm", .revision = 4, .device = CVL_CPU, .knobs = { "lanes", "pixels", "chunk", "pack" },
     .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance, .init = init, .pack = pack,
     .run = run,
 };

@@ -2,6 +2,8 @@
  * The tiles of a block whose rows are pixels and whose lanes are channels. */
 #include "conv/igemm/igemm_data.h"
 
+enum { FETCH_LINES = 4 };
+
 /* Panels that one tile takes, and how far it is to those that come next. */
 struct panels {
     int       first, count;
@@ -32,26 +34,40 @@ static void fetch_ahead(const struct cvl_igemm_block *block, struct panels *pane
     }
 }
 
-/* Columns [column, column + columns) of a row, in some vectors of channels. */
-static void multiply_row(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class,
-                         struct cvl_tile tile, int column, int columns, struct panels *panels)
+/* Tiles of the next row, of one class and some vectors of channels: what all rows share that meet the same taps. */
+struct row {
+    struct cvl_tile  tile, loops;            /* the first one; its reduction before it was joined */
+    const struct cvl_axis *axis;             /* of the columns */
+    int              position, columns;      /* the first column, and how many */
+    int              inner, end;             /* columns that meet no padding */
+};
+
+static struct row begin_row(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class,
+                            const struct cvl_tile *tile, int column, int columns)
+{
+    struct row row = { .tile = *tile, .loops = *tile, .axis = &class->columns, .columns = columns,
+                       .position = block->first_column + column };
+    cvl_igemm_inner(&class->columns, &row.inner, &row.end);
+    cvl_tile_join(&row.tile);
+    return row;
+}
+
+static void multiply_row(const struct cvl_igemm_block *block, const struct row *row, struct panels *panels)
 {
     const struct cvl_gemm_kern *kern = block->job->igemm->kern;
-    const struct cvl_tile first = tile;
-    const int tiles = cvl_divide_up(columns, kern->rows_max[tile.vectors]);
-    const int low = columns / tiles, higher = columns % tiles;
-    int position = block->first_column + column, inner, end;
-    cvl_igemm_inner(&class->columns, &inner, &end);
-    cvl_tile_join(&tile);
+    struct cvl_tile tile = row->tile;
+    const int tiles = cvl_divide_up(row->columns, kern->rows_max[tile.vectors]);
+    const int low = row->columns / tiles, higher = row->columns % tiles;
+    int position = row->position;
     for (int done = 0; done < tiles; done += tile.repeat) {
         tile.rows = low + (done < higher);
-        const bool inside = position >= inner && position + tile.rows <= end;
+        const bool inside = position >= row->inner && position + tile.rows <= row->end;
         const int alike = (done < higher ? higher : tiles) - done;
-        fetch_ahead(block, panels, inside ? cvl_min(alike, (end - position) / tile.rows) : 1, &tile);
+        fetch_ahead(block, panels, inside ? cvl_min(alike, (row->end - position) / tile.rows) : 1, &tile);
         if (inside)
             kern->tile[tile.vectors](&tile);
         else
-            cvl_igemm_edge_tile(kern, &tile, &first, &class->columns, position);
+            cvl_igemm_edge_tile(block, &tile, &row->loops, row->axis, position);
         position += tile.rows * tile.repeat;
         cvl_tile_skip(&tile, tile.rows * tile.repeat);
     }
@@ -112,20 +128,43 @@ static void multiply_piece(const struct cvl_igemm_block *block, const struct cvl
         tile.last = tile.last * 2 <= g->kern->lanes ? tile.last : g->kern->lanes;
         tile.add = tile.bias = NULL;
         tile.act = CVL_ACT_NONE;
-        if (columns > 0)
-            multiply_row(block, classes + i, tile, column, columns, panels);
+        if (columns > 0) {
+            const struct row begun = begin_row(block, classes + i, &tile, column, columns);
+            multiply_row(block, &begun, panels);
+        }
     }
     whole.out_row = cut->out_column / cut->columns.out_step;
     g->kern->finish(&whole, block->stage, pixel);
 }
 
+/* Where the next row's first tile will read; from there on what the processor fetches by itself is enough. */
+static void fetch_row(const struct cvl_igemm_block *block, const struct row *row)
+{
+    for (int tap = 0; tap < row->loops.count[2]; tap++)
+        for (int line = 0; line < FETCH_LINES; line++)
+            __builtin_prefetch(row->tile.a + block->a_row + tap * row->loops.a_step[2] + line * CVL_IGEMM_LINE);
+}
+
 static void multiply_class(const struct cvl_igemm_block *block, int row_class, int column_class, struct panels *panels)
 {
-    const struct cvl_igemm_class class = cvl_igemm_class(block->job->igemm, &block->job->cut, row_class, column_class);
+    const struct cvl_igemm_cut *cut = &block->job->cut;
+    const struct cvl_igemm_class class = cvl_igemm_class(block->job->igemm, cut, row_class, column_class);
     const int columns = cvl_igemm_columns(block, &class);
+    struct row row = { .columns = 0 };
+    int inner, end;
+    cvl_igemm_inner(&class.rows, &inner, &end);
     panels->next_vector = 0;
-    for (int row = 0; columns > 0 && row < cvl_igemm_rows(block, &class); row++)
-        multiply_row(block, &class, start_panels(block, &class, row, 0, panels), 0, columns, panels);
+    for (int i = 0; columns > 0 && i < cvl_igemm_rows(block, &class); i++) {
+        const int position = block->first_row + i;
+        if (i > 0 && position > inner && position < end) {
+            cvl_igemm_next_row(block, &row.tile, &row.tile.a);
+        } else {
+            const struct cvl_tile tile = start_panels(block, &class, i, 0, panels);
+            row = begin_row(block, &class, &tile, 0, columns);
+        }
+        fetch_row(block, &row);
+        multiply_row(block, &row, panels);
+    }
 }
 
 static void multiply_staged(const struct cvl_igemm_block *block, int row_class, struct panels *panels)

@@ -18,44 +18,103 @@ static void exchange(struct cvl_tile *tile)
     }
 }
 
+/* Channels of a panel. */
+struct channels { int panel, first, count; };
+
+static struct channels panel_of(const struct cvl_igemm_block *block, int panel)
+{
+    const struct cvl_igemm *g = block->job->igemm;
+    const int lanes = g->kern->lanes, before = (block->first_panel + panel) * lanes;
+    return (struct channels){ .panel = panel, .count = cvl_min(lanes, g->out_channels - before) };
+}
+
+static void shift(const struct cvl_igemm_block *block, struct channels channels, struct cvl_tile *tile)
+{
+    const int lanes = block->job->igemm->kern->lanes;
+    tile->a += channels.panel * block->b_panel + channels.first;
+    cvl_igemm_shift_channel(tile, block, (block->first_panel + channels.panel) * lanes + channels.first);
+}
+
 /* Some vectors of pixels by all channels. */
 static void multiply_vectors(const struct cvl_igemm_block *block, const struct cvl_tile *vectors)
 {
-    const struct cvl_igemm *g = block->job->igemm;
-    const int lanes = g->kern->lanes;
     for (int panel = 0; panel < block->panels; panel++) {
-        const int channel = (block->first_panel + panel) * lanes;
+        const struct channels channels = panel_of(block, panel);
         struct cvl_tile tile = *vectors;
         if (panel > 0)
             tile.b_next = tile.b_next_vector = 0;
-        tile.a += panel * block->b_panel;
-        cvl_igemm_shift_channel(&tile, block, channel);
-        cvl_tile_rows(g->kern, &tile, cvl_min(lanes, g->out_channels - channel));
+        shift(block, channels, &tile);
+        cvl_tile_rows(block->job->igemm->kern, &tile, channels.count);
     }
 }
 
-static void multiply_row(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int row)
+static struct cvl_tile start_row(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int row)
 {
     const struct cvl_igemm *g = block->job->igemm;
-    const struct cvl_igemm_cut *cut = &block->job->cut;
-    const int lanes = g->kern->lanes;
     struct cvl_tile tile = cvl_igemm_start(block, class, row, 0);
     exchange(&tile);
     cvl_tile_join(&tile);
     tile.a_row = 1;
-    tile.b_vector = lanes;
+    tile.b_vector = g->kern->lanes;
     tile.out_row = g->out.at[1];
-    tile.out_lane = cut->out_column;
+    tile.out_lane = block->job->cut.out_column;
     tile.bias_row = 1;
-    for (int left = cvl_igemm_columns(block, class); left > 0; left -= tile.vectors * lanes) {
-        tile.vectors = cvl_igemm_narrow(g->kern, cvl_min(cut->widest, cvl_divide_up(left, lanes)));
+    return tile;
+}
+
+/* A row's pixels, by the channels of the tile, or by all of them where it has none. */
+static void multiply_row(const struct cvl_igemm_block *block, struct cvl_tile tile, int columns)
+{
+    const struct cvl_gemm_kern *kern = block->job->igemm->kern;
+    const int lanes = kern->lanes;
+    for (int left = columns; left > 0; left -= tile.vectors * lanes) {
+        tile.vectors = cvl_igemm_narrow(kern, cvl_min(block->job->cut.widest, cvl_divide_up(left, lanes)));
         tile.last = cvl_min(left, tile.vectors * lanes) - (tile.vectors - 1) * lanes;
-        tile.b_next = tile.vectors * lanes;
-        tile.b_next_vector = lanes;
-        multiply_vectors(block, &tile);
+        if (tile.rows > 0) {
+            kern->tile[tile.vectors](&tile);
+        } else {
+            tile.b_next = tile.vectors * lanes;
+            tile.b_next_vector = lanes;
+            multiply_vectors(block, &tile);
+        }
         tile.b += tile.vectors * lanes;
         tile.out += tile.vectors * lanes * tile.out_lane;
         tile.add += tile.add ? tile.vectors * lanes * tile.out_lane : 0;
+    }
+}
+
+static void multiply_rows(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class,
+                          struct channels channels)
+{
+    struct cvl_tile tile = { .rows = 0 };
+    int inner, end;
+    cvl_igemm_inner(&class->rows, &inner, &end);
+    for (int row = 0; row < cvl_igemm_rows(block, class); row++) {
+        const int position = block->first_row + row;
+        if (row > 0 && position > inner && position < end) {
+            cvl_igemm_next_row(block, &tile, &tile.b);
+        } else {
+            tile = start_row(block, class, row);
+            tile.rows = channels.count;
+            if (channels.count > 0)
+                shift(block, channels, &tile);
+        }
+        multiply_row(block, tile, cvl_igemm_columns(block, class));
+    }
+}
+
+/* Some channels after the other, as many as a tile has: each plane is written as one run. */
+static void multiply_planes(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class)
+{
+    const int most = block->job->igemm->kern->rows_max[block->job->cut.widest];
+    for (int panel = 0; panel < block->panels; panel++) {
+        struct channels channels = panel_of(block, panel);
+        const int all = channels.count;
+        for (int tiles = cvl_divide_up(all, most); tiles > 0; tiles--) {
+            channels.count = cvl_divide_up(all - channels.first, tiles);
+            multiply_rows(block, class, channels);
+            channels.first += channels.count;
+        }
     }
 }
 
@@ -65,7 +124,9 @@ void cvl_igemm_multiply_columns(const struct cvl_igemm_block *block)
     for (int i = 0; i < cut->row_classes; i++)
         for (int j = 0; j < cut->column_classes; j++) {
             const struct cvl_igemm_class class = cvl_igemm_class(block->job->igemm, cut, i, j);
-            for (int row = 0; row < cvl_igemm_rows(block, &class); row++)
-                multiply_row(block, &class, row);
+            if (cut->by_plane)
+                multiply_planes(block, &class);
+            else
+                multiply_rows(block, &class, (struct channels){ .count = 0 });
         }
 }

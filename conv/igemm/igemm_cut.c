@@ -9,6 +9,9 @@
 enum {
     POSITIONS = 224,             /* of a block */
     POSITIONS_MOST = 8 * POSITIONS,
+    POSITIONS_BY_PLANE = 32 * POSITIONS,
+    SHORT = 32,                  /* products of a sum */
+    PLANES_FLOATS = 1 << 20,
     REDUCTION = 4608,            /* products summed before sums go to memory */
     BAND_FLOATS = 1 << 16,
     CHANNELS_APART = 8, COLUMNS_WIDE = 12,
@@ -188,6 +191,14 @@ static void split_panels(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, i
         cut->out_panels = even(g->panels, cut->out_panels / 2);
 }
 
+/* Planes of an image beyond the caches are written in long runs where the sums are so short that the band need not be in
+ * the first-level cache: 3 channels to 64 of 224x224 run at 94 GFLOP/s instead of 77. */
+static bool writes_planes(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
+{
+    const double written = (double)g->out_channels * cut->rows.count * cut->columns.count;
+    return cut->lanes == CVL_IGEMM_COLUMNS && g->taps * g->in_channels <= SHORT && written >= PLANES_FLOATS;
+}
+
 /* Beginning a block costs about 500 cycles, which short sums feel; pixels read in place may be as many as the
  * second-level cache holds. */
 static int target_positions(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
@@ -195,7 +206,9 @@ static int target_positions(const struct cvl_igemm *g, const struct cvl_igemm_cu
     const int steps = cvl_max(1, cut->rows.taps * cut->columns.taps) * g->in_channels;
     if (g->variant.knob[CVL_IGEMM_PIXELS])
         return g->variant.knob[CVL_IGEMM_PIXELS];
-    return cut->in_place ? cvl_max(POSITIONS, cvl_min(BAND_FLOATS / steps, POSITIONS_MOST)) : POSITIONS;
+    if (cut->by_plane)
+        return POSITIONS_BY_PLANE;
+    return cvl_max(POSITIONS, cvl_min((cut->in_place ? BAND_FLOATS : BAND_FLOATS / 2) / steps, POSITIONS_MOST));
 }
 
 static void cut_tasks(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, bool raw)
@@ -258,6 +271,7 @@ struct cvl_igemm_cut cvl_igemm_cut(const struct cvl_igemm *g, bool raw)
     cut.planes = cut.lanes == CVL_IGEMM_COLUMNS
               || (g->in.at[1] != 1 && g->in_channels >= CHANNELS_APART && cut.columns.count >= COLUMNS_WIDE);
     cut.staged = cut.lanes == CVL_IGEMM_CHANNELS && g->out.at[1] != 1 && cut.column_classes <= CVL_IGEMM_STAGED_MOST;
+    cut.by_plane = writes_planes(g, &cut);
     cut_tasks(g, &cut, raw);
     cut.widest = widest_tile(g, &cut);
     cut.stage_columns = cvl_min(cut.block_columns, STAGE_PIXELS / cvl_min(cut.column_classes, STAGE_PIXELS));

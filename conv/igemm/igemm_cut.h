@@ -18,6 +18,7 @@ struct cvl_igemm_cut {
     bool      in_place;                          /* tiles read the image itself */
     bool      staged;                            /* tiles leave their sums for whole rows to be written of them */
     bool      planes;                            /* the band's order */
+    bool      by_plane;                          /* channels, some at a time, pass through whole blocks */
     int       block_rows, block_columns, row_blocks, column_blocks;
     int       chunk, chunks;                     /* input channels at a time */
     int       out_panels, out_blocks;            /* panels of a task; how many times */

@@ -39,11 +39,19 @@ struct cvl_tile cvl_igemm_start(const struct cvl_igemm_block *block, const struc
                                 int column);
 void            cvl_igemm_shift_channel(struct cvl_tile *tile, const struct cvl_igemm_block *block, int channel);
 
+/* On to the next row, which meets the same taps; *image is the operand that is read from the image. */
+static inline void cvl_igemm_next_row(const struct cvl_igemm_block *block, struct cvl_tile *tile, const float **image)
+{
+    *image += block->a_row;
+    tile->out += block->job->cut.out_row;
+    tile->add += tile->add ? block->job->cut.out_row : 0;
+}
+
 /* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding; loops: its
  * row's reduction before it was joined, count[1] are the taps of the axis. And the positions [*first, *last) that meet
  * no padding. */
-void cvl_igemm_edge_tile(const struct cvl_gemm_kern *kern, const struct cvl_tile *tile, const struct cvl_tile *loops,
-                         const struct cvl_axis *columns, int position);
+void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
+                         const struct cvl_tile *loops, const struct cvl_axis *columns, int position);
 void cvl_igemm_inner(const struct cvl_axis *axis, int *first, int *last);
 
 /* igemm_zeros.c: writes the class if it is nothing but zeros, together with panels [first, first + panels), and says
