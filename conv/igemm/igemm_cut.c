@@ -191,8 +191,8 @@ static void split_panels(const struct cvl_igemm *g, struct cvl_igemm_cut *cut, i
         cut->out_panels = even(g->panels, cut->out_panels / 2);
 }
 
-/* Planes of an image beyond the caches are written in long runs where the sums are so short that the band need not be in
- * the first-level cache: 3 channels to 64 of 224x224 run at 94 GFLOP/s instead of 77. */
+/* Planes of an image beyond the caches are written in long runs where the sums are so short that the band need not be
+ * in the first-level cache: 3 channels to 64 of 224x224 run at 94 GFLOP/s instead of 77. */
 static bool writes_planes(const struct cvl_igemm *g, const struct cvl_igemm_cut *cut)
 {
     const double written = (double)g->out_channels * cut->rows.count * cut->columns.count;

@@ -13,7 +13,7 @@ struct cvl_igemm_operand {
     int         block, blocks;                   /* channels of a task, how many times */
     ptrdiff_t   image, row, column, channel;     /* strides of its tensor */
     struct cvl_axis rows, columns;
-    bool        packed, planes;                  /* else tiles read the tensor; [channel][pixel], else [pixel][channel] */
+    bool        packed, planes;                  /* else the tensor is read; [channel][pixel], else [pixel][channel] */
     int         width;                           /* channels that are packed at a time */
     ptrdiff_t   band_image, band_row, band_column, band_channel, floats;      /* packed */
 };
