@@ -79,6 +79,19 @@ static void transpose_part(const float *from, ptrdiff_t from_lane, float *to, pt
         vf_store_part(to + i * to_row, block[i], lanes);
 }
 
+/* Some lanes of whole rows, as the taps of a filter are. */
+static void transpose_lanes(const float *from, ptrdiff_t from_lane, float *to, ptrdiff_t to_row, int lanes)
+{
+    vf block[VF_LANES];
+    UNROLL
+    for (int j = 0; j < VF_LANES; j++)
+        block[j] = j < lanes ? vf_load(from + j * from_lane) : vf_zero();
+    vf_transpose(block);
+    UNROLL
+    for (int i = 0; i < VF_LANES; i++, to += to_row)
+        vf_store_part(to, block[i], lanes);
+}
+
 static void transpose_block(const struct cvl_copy *c, int row, int lane)
 {
     const int rows = at_most(c->rows - row, VF_LANES), lanes = at_most(c->lanes - lane, VF_LANES);
@@ -86,6 +99,8 @@ static void transpose_block(const struct cvl_copy *c, int row, int lane)
     float *to = c->to + row * c->to_row + lane;
     if (rows == VF_LANES && lanes == VF_LANES)
         transpose_whole(from, c->from_lane, to, c->to_row);
+    else if (rows == VF_LANES)
+        transpose_lanes(from, c->from_lane, to, c->to_row, lanes);
     else
         transpose_part(from, c->from_lane, to, c->to_row, rows, lanes);
 }

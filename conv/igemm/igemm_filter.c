@@ -45,6 +45,26 @@ static struct cvl_filter_target target_scratch(const struct cvl_igemm_filter_pla
     return (struct cvl_filter_target){ sums, NULL, pitch, 1, tap * plan->cut.columns.taps, tap };
 }
 
+/* Where the taps of a channel lie side by side, blocks of taps and lanes are exchanged: written one by one, the 9 of
+ * 512 x 512 channels took 40 % of the pass. */
+static bool unpack_runs(const struct cvl_filter_job *job, const struct cvl_filter_share *share, const float *sums)
+{
+    const struct cvl_igemm_filter_plan *plan = &job->plan;
+    const ptrdiff_t pitch = plan->lanes.block;
+    const int columns = plan->cut.columns.taps;
+    const struct cvl_filter_target dw = target_dw(job, share);
+    if (dw.residual || plan->igemm->desc->epi.act != CVL_ACT_NONE || dw.tap_column != 1 || dw.tap_row != columns)
+        return false;
+    for (int i = 0; i < share->rows; i++) {
+        const struct cvl_copy copy = {
+            .to = dw.out + i * dw.row, .to_row = dw.lane, .rows = share->lanes, .lanes = share->taps * columns,
+            .from = sums + i * pitch, .from_row = 1, .from_lane = share->rows * pitch,
+        };
+        plan->igemm->kern->copy(&copy);
+    }
+    return true;
+}
+
 /* dw of a share from its sums. */
 static void unpack(const struct cvl_filter_job *job, const struct cvl_filter_share *share, const float *sums)
 {
@@ -52,6 +72,8 @@ static void unpack(const struct cvl_filter_job *job, const struct cvl_filter_sha
     const int step = plan->igemm->kern->lanes, pitch = plan->lanes.block, columns = plan->cut.columns.taps;
     const struct cvl_filter_target dw = target_dw(job, share);
     const cvl_epilogue *epi = &plan->igemm->desc->epi;
+    if (unpack_runs(job, share, sums))
+        return;
     for (int tap = 0; tap < share->taps * columns; tap++)
         for (int i = 0; i < share->rows; i += step)
             for (int j = 0; j < share->lanes; j += step) {
