@@ -47,12 +47,15 @@ int cvl_algo_most(const struct cvl_algo *algo)
     return algo->most ? algo->most : CVL_VARIANTS_USUAL;
 }
 
+/* By nominal rates: what was measured of a machine changes from run to run, and each would list other candidates. */
 int cvl_algo_variants(const cvl_ctx *ctx, const struct cvl_algo *algo, const cvl_conv_desc *desc,
                       struct cvl_variant variants[CVL_VARIANTS_MAX])
 {
     const int most = cvl_algo_most(algo);
+    struct cvl_ctx nominal = *ctx;
+    nominal.rates = cvl_rates_of(ctx);
     memset(variants, 0, (size_t)most * sizeof *variants);
-    const int count = algo->variants ? algo->variants(ctx, desc, variants, most) : 1;
+    const int count = algo->variants ? algo->variants(&nominal, desc, variants, most) : 1;
     assert(count >= 1 && count <= most && most <= CVL_VARIANTS_MAX);
     return count;
 }

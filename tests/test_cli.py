@@ -122,18 +122,23 @@ class Cli(unittest.TestCase):
         text = self.good("--conv", TINY, "--conv", TINY + ":relu").stdout
         self.assertEqual(re.search(self.REGRET, text.splitlines()[-1]).groups()[:2], ("2", "2"))
         text = self.good("--conv", TINY + ":bias", "--mode", "estimate").stdout
-        layers, all_layers, bound = re.search(self.REGRET, text.splitlines()[-1]).groups()
-        self.assertEqual((layers, all_layers), ("0", "1"))
-        self.assertGreater(float(bound), 10)   # an estimate alone promises little
+        self.assertEqual(re.search(self.REGRET, text.splitlines()[-1]).groups()[:2], ("0", "1"))
+        text = self.good("--conv", TINY, "--mode", "estimate", cache="").stdout
+        self.assertGreater(float(re.search(self.REGRET, text.splitlines()[-1]).group(3)), 100)   # where nothing is known
 
     def test_a_small_budget_goes_where_most_is_to_be_gained(self):
         layers = [f"small{i},1,8,{5 + i},9,8,3,3,1,1,1,1,1,1,1,1\n" for i in range(120)]
         layers.insert(100, "large,1,64,28,28,64,3,3,1,1,1,1,1,1,1,50\n")
         grid = self.write("g.csv", GRID_HEADER + "".join(layers))
-        rows = self.rows("--grid", grid, "--budget", "0.4")
-        chosen = {row["name"]: row["source"] for row in rows if row["chosen"] == "1"}
-        self.assertEqual((len(chosen), chosen["large"]), (121, "measured"))
-        self.assertIn("estimate", chosen.values())   # the budget was not enough for all
+        for budget in ("0.05", "0.2", "0.8", "2.4"):   # the first that suffices for anything on a busy machine
+            rows = self.rows("--grid", grid, "--budget", budget, cache=self.path(budget))
+            chosen = {row["name"]: row["source"] for row in rows if row["chosen"] == "1"}
+            self.assertEqual(len(chosen), 121)
+            if budget == "0.05":   # shorter than so many samples can be
+                self.assertIn("estimate", chosen.values())
+            if "measured" in chosen.values():
+                break
+        self.assertEqual(chosen["large"], "measured")
         self.assertIn("121", re.search(self.REGRET, self.good("--grid", grid, "--budget", "0").stdout).group(2))
 
     def test_constants_are_kept_and_correct_estimates(self):
@@ -301,10 +306,17 @@ class Cli(unittest.TestCase):
         self.assertEqual([row["workspace_bytes"] for row in chosen], ["0"])
 
     def test_why_shows_every_candidate(self):
-        result = self.good("--conv", TINY, "--why")
-        for row in self.rows("--conv", TINY):
-            self.assertIn(row["candidate"], result.stdout)
-            self.assertIn(row["status"], result.stdout)
+        out = self.path("out.csv")
+        text = self.good("--conv", TINY, "--why", "--csv", out).stdout
+        with open(out, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                self.assertRegex(text, rf"(?m)^  [* ] {re.escape(row['candidate'])} +{row['status']} ")
+
+    def test_every_run_lists_the_same_candidates(self):
+        """The first one finds a cache without the constants of the machine, and measures them."""
+        runs = [self.rows("--net", "resnet50", "--budget", "0") for _ in range(2)]
+        lists = [[(row["name"], row["candidate"]) for row in rows] for rows in runs]
+        self.assertEqual(*lists)
 
     def test_profile_shows_phases(self):
         self.assertRegex(self.good("--conv", TINY, "--profile").stdout, r"\n    \S+:.* rest \d+\.\d %\n")
@@ -392,7 +404,7 @@ class Cli(unittest.TestCase):
         out = self.path("out.csv")
         for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
             cache = self.path(f"cache{status}")
-            command = [BENCH, "--threads", "1", "--cache", cache, "--conv", TINY, "--net", "vgg16", "--mode",
+            command = [BENCH, "--threads", "1", "--cache", cache, "--conv", TINY, "--net", "resnet50", "--mode",
                        "exhaustive", "--csv", out]
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
                 deadline = time.monotonic() + 60

@@ -56,9 +56,12 @@ static void test_records_decide(void **state)
     struct fixture *f = *state;
     const struct cvl_environment here = cvl_environment_of(f->ctx);
     char fastest[CVL_CANDIDATE_MAX];
+    double regret;
     write_records(f, &here, 0, CVL_OUTCOME_OK, fastest);
     cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
     assert_string_equal(cvl_plan_candidate(plan_of(tuner, &f->desc, NULL)), fastest);
+    assert_int_equal(cvl_tuner_regret(tuner, &f->desc, NULL, &regret), CVL_OK);
+    assert_true(regret == 0);   /* their intervals are points */
     assert_int_equal(f->progress, 0);
     cvl_tuner_close(tuner);
 }
