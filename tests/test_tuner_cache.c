@@ -66,6 +66,43 @@ static void test_records_decide(void **state)
     cvl_tuner_close(tuner);
 }
 
+/* A candidate that was listed when it was measured, and is no more. */
+static void test_records_of_unlisted_candidates_decide(void **state)
+{
+    static const char unlisted[] = "im2col:rows=11";
+    static const cvl_mode modes[] = { CVL_MODE_CACHED, CVL_MODE_TUNE, CVL_MODE_FROZEN };
+    struct fixture *f = *state;
+    const struct cvl_environment here = cvl_environment_of(f->ctx);
+    struct cvl_record record = {
+        .environment = cvl_environment_id(&here), .samples = 9, .median_ms = 1, .min_ms = 1, .ci_low_ms = 1,
+        .ci_high_ms = 1, .rel_error = 1e-7, .l2_error = 1e-7, .deterministic = true, .when = 1700000000,
+        .problem = PROBLEM,
+    };
+    const struct cvl_algo *algo = cvl_algo_find("im2col", 6);
+    struct cvl_store *store;
+    cvl_result rows[ROWS];
+    char line[CVL_LINE_MAX], listed[CVL_CANDIDATE_MAX];
+    int count;
+    write_records(f, &here, 0, CVL_OUTCOME_OK, listed);   /* none in less than 2 ms */
+    memcpy(record.candidate, unlisted, sizeof unlisted);
+    assert_int_equal(cvl_store_open(f->ctx, f->cache, &store), CVL_OK);
+    for (record.revision = algo->revision; record.revision < algo->revision + 2; record.revision++) {
+        const size_t length = cvl_record_print(&record, line);
+        assert_int_equal(cvl_store_add(store, line, length), CVL_OK);
+        cvl_store_sync(store);
+        for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+            cvl_tuner *tuner = open_tuner(f, modes[i]);
+            const char *chosen = cvl_plan_candidate(plan_of(tuner, &f->desc, NULL));
+            assert_string_equal(chosen, record.revision == algo->revision ? unlisted : listed);
+            for (int row = rows_of(tuner, &f->desc, NULL, rows, &count), j = 0; j < count; j++)
+                assert_true(j == row || strcmp(rows[j].candidate, unlisted) != 0);
+            cvl_tuner_close(tuner);
+        }
+    }
+    cvl_store_close(store);
+    assert_int_equal(f->progress, 0);
+}
+
 static void test_wrong_records_forbid(void **state)
 {
     struct fixture *f = *state;
@@ -298,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_records_decide),
+        TEST(test_records_of_unlisted_candidates_decide),
         TEST(test_wrong_records_forbid),
         TEST(test_another_revision_is_void_alone),
         TEST(test_a_cache_of_other_machines_is_told),

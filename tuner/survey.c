@@ -37,18 +37,24 @@ static void estimate(struct cvl_survey *survey, struct cvl_row *row)
     row->spread = correction.spread;
 }
 
+static struct cvl_row *add_candidate(struct cvl_survey *survey, const struct cvl_algo *algo,
+                                     const struct cvl_variant *variant)
+{
+    struct cvl_row *row = add_row(survey, algo);
+    row->variant = *variant;
+    cvl_candidate_print(algo, variant, row->result.candidate);
+    row->result.source = CVL_SOURCE_ESTIMATE;
+    estimate(survey, row);
+    row->result.deterministic = !variant->nondeterministic;
+    return row;
+}
+
 static void add_candidates(struct cvl_survey *survey, const struct cvl_algo *algo)
 {
     struct cvl_variant variants[CVL_VARIANTS_MAX];
     const int count = cvl_algo_variants(survey->ctx, algo, &survey->desc, variants);
-    for (int i = 0; i < count; i++) {
-        struct cvl_row *row = add_row(survey, algo);
-        row->variant = variants[i];
-        cvl_candidate_print(algo, &variants[i], row->result.candidate);
-        row->result.source = CVL_SOURCE_ESTIMATE;
-        estimate(survey, row);
-        row->result.deterministic = !variants[i].nondeterministic;
-    }
+    for (int i = 0; i < count; i++)
+        add_candidate(survey, algo, &variants[i]);
 }
 
 static void add_rejected(struct cvl_survey *survey, const struct cvl_algo *algo, const char *why)
@@ -95,6 +101,36 @@ static void add_rows(struct cvl_survey *survey)
         add_candidates(survey, reference);
 }
 
+static bool has_room(struct cvl_survey *survey)
+{
+    if (survey->count < survey->capacity)
+        return true;
+    struct cvl_row *more = cvl_calloc(2 * (size_t)survey->capacity, sizeof *more);
+    if (!more)
+        return false;
+    memcpy(more, survey->rows, (size_t)survey->count * sizeof *more);
+    cvl_free(survey->rows);
+    survey->rows = more;
+    survey->capacity *= 2;
+    return true;
+}
+
+struct cvl_row *cvl_survey_add(struct cvl_survey *survey, const char *candidate)
+{
+    const struct cvl_algo *algo;
+    struct cvl_variant variant;
+    if (cvl_candidate_parse(candidate, &algo, &variant) != CVL_OK || !cvl_limits_permit(&survey->limits, algo->name) ||
+        cvl_algo_refusal(survey->ctx, algo, &survey->desc) || !has_room(survey))
+        return NULL;
+    struct cvl_row *row = add_candidate(survey, algo, &variant);
+    if (!cvl_survey_plan(survey, row)) {
+        memset(&survey->rows[--survey->count], 0, sizeof *row);
+        return NULL;
+    }
+    row->result.deterministic = !row->plan->variant.nondeterministic;
+    return row;
+}
+
 cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_query *query,
                              struct cvl_survey *survey)
 {
@@ -107,7 +143,8 @@ cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_
     survey->count = survey->outsider_count = 0;
     survey->outsiders = NULL;
     survey->chosen = -1;
-    survey->rows = cvl_calloc((size_t)rows, sizeof *survey->rows);
+    survey->capacity = rows;
+    survey->rows = cvl_calloc((size_t)survey->capacity, sizeof *survey->rows);
     if (!survey->rows)
         return cvl_fail(CVL_ENOMEM, "no memory for the candidates of a problem");
     cvl_conv_print(desc, survey->problem, sizeof survey->problem);

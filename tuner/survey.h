@@ -34,8 +34,8 @@ struct cvl_survey {
     struct cvl_environment  environment;
     uint64_t                environment_id;
     struct cvl_limits       limits;
-    int                     count;
-    struct cvl_row         *rows;       /* in the order of the registry, then of the variants */
+    int                     count, capacity;
+    struct cvl_row         *rows;       /* in the order of the registry, then of the variants, then cvl_survey_add's */
     struct cvl_record      *outsiders;  /* of this environment, of algorithms that the query does not allow */
     int                     outsider_count;
     int                     chosen;     /* -1: none */
@@ -51,7 +51,11 @@ cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_
                              struct cvl_survey *survey);
 void       cvl_survey_destroy(struct cvl_survey *survey);
 
-/* Takes the records of the survey's environment from a set. CVL_ENOMEM. */
+/* A row for a candidate that is not listed, and can run; NULL: it cannot, or is not allowed. Rows may move. */
+struct cvl_row *cvl_survey_add(struct cvl_survey *survey, const char *candidate);
+
+/* Takes the records of the survey's environment from a set; what one of them names and nobody lists gets a row: it was
+ * listed when it was measured, by another version or on a machine with other caches. CVL_ENOMEM. */
 cvl_status cvl_survey_load(struct cvl_survey *survey, const struct cvl_line_set *lines);
 
 /* In two steps: all records of the problem and state, for cvl_free, whatever their environment; and what of them is of

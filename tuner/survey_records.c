@@ -3,6 +3,7 @@
 #include "tuner/survey.h"
 
 #include "base/alloc.h"
+#include "conv/registry.h"
 
 #include <string.h>
 
@@ -70,10 +71,22 @@ cvl_status cvl_survey_records(const struct cvl_survey *survey, const struct cvl_
     return CVL_OK;
 }
 
+/* One that is not listed is worth a row where it may be chosen. */
+static struct cvl_row *make_row(struct cvl_survey *survey, const struct cvl_record *record)
+{
+    const struct cvl_algo *algo = cvl_algo_find(record->candidate, strcspn(record->candidate, ":"));
+    const bool choosable = record->outcome == CVL_OUTCOME_OK && algo && algo->revision == record->revision;
+    return choosable ? cvl_survey_add(survey, record->candidate) : NULL;
+}
+
 void cvl_survey_adopt(struct cvl_survey *survey, const struct cvl_record *records, int count, uint64_t environment)
 {
     for (int i = 0; i < count; i++) {
-        struct cvl_row *row = records[i].environment == environment ? find_row(survey, records[i].candidate) : NULL;
+        if (records[i].environment != environment)
+            continue;
+        struct cvl_row *row = find_row(survey, records[i].candidate);
+        if (!row)
+            row = make_row(survey, &records[i]);
         if (row && !row->unusable && row->algo->revision == records[i].revision)
             adopt(row, &records[i]);
     }
