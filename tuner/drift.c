@@ -2,6 +2,7 @@
 #include "tuner/drift.h"
 
 #include <stdint.h>
+#include <sys/resource.h>
 #include "base/clock.h"
 
 #define LINKS 6000       /* multiplications, each waiting for the one before: 3 to 4 cycles each */
@@ -44,4 +45,10 @@ bool cvl_drift_is_steady(struct cvl_drift *drift)
     drift->least = now < drift->least ? now : drift->least;
     drift->disturbed += !steady;
     return steady;
+}
+
+long cvl_drift_preemptions(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
 }

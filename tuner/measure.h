@@ -4,8 +4,9 @@
  * Each candidate runs once on fresh random data and is compared with the oracle on sampled outputs: that is its warm-up
  * too. Then rounds follow, one sample of every live candidate each, from a start that rotates, so that what disturbs
  * the machine disturbs all of them alike. A sample is as many runs as take well over the clock's resolution. Threads
- * are pinned meanwhile, and a round during which the processor's clock changed is played again. The last rounds are
- * between those that may still win, compared round by round. */
+ * are pinned meanwhile; a round during which the processor's clock changed is played again, and a sample during which
+ * another process took the processor is taken again. The last rounds are between those that may still win, compared
+ * round by round. */
 #ifndef TUNER_MEASURE_H
 #define TUNER_MEASURE_H
 
@@ -44,6 +45,7 @@ struct cvl_measure_options {
     void            *progress_arg;
     double         (*now)(void);     /* NULL: cvl_now */
     double         (*probe)(void);   /* the reference kernel; NULL: cvl_drift_probe, or none with a `now` */
+    long           (*preemptions)(void);   /* so far; NULL: cvl_drift_preemptions, or none with a `now` */
 };
 
 /* Plans of one problem on one ctx. What was measured before the budget ended or the caller stopped is kept, the others

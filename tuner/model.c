@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Regression, then neighbours. What is modelled is log(measured / estimated) of one algorithm, pass, layout and type:
- *   1. ridge regression (Hoerl and Kennard 1970) on the logarithms of the problem's extents: the mean error and its
- *      slopes;
- *   2. what that leaves is averaged over the recorded problems, by a Gaussian of their distance (Nadaraya 1964; Watson
- *      1964), candidates with other knobs being farther away.
- * Both shrink to "no correction" where little is known. Trained on ResNet-50 and VGG-16 (one thread, Zen 4), the regret
- * of the estimates fell from 4.9 to 1.6 % on ResNeXt-50 and from 2.5 to 0.6 % on ConvNeXt-T, and rose from 2.6 to 3.9 %
- * on Inception-v3 and from 3.5 to 5.4 % on EfficientNet-B0. Of an earlier 5.6 % on Inception-v3 it left 1.2 %, the
- * regression alone 5.5 %, neighbours alone 3.0 %; a distance between knobs that is 1 instead of KNOBS lets candidates
- * of one algorithm blur into each other. */
+ * What is modelled is log(measured / estimated) of one algorithm, pass, layout and type: first as tuner/model_fit.c says;
+ * what that leaves is averaged over the recorded problems, by a Gaussian of their distance (Nadaraya 1964; Watson 1964),
+ * candidates with other knobs being farther away. All of it shrinks to "no correction" where little is known. A
+ * distance between knobs that is 1 instead of KNOBS lets candidates of one algorithm blur into each other. */
 #include "tuner/model.h"
 
 #include <math.h>
@@ -17,36 +11,20 @@
 #include "base/alloc.h"
 #include "conv/desc.h"
 #include "conv/registry.h"
+#include "tuner/model_fit.h"
 
 #define SAMPLES_MAX 16384   /* a prediction looks at all of a group's */
 #define WIDTH 1.5           /* of the Gaussian, in doublings of one extent */
 #define KNOBS 8.0           /* the square of a knob's doubling counts so many times */
 #define SHRINK 0.2          /* neighbours of this weight in all correct by one half */
-#define RIDGE_MEAN 1.0
-#define RIDGE_SLOPE 8.0
+#define SAMPLES_OF_WEIGHT 6 /* so many make a record count in full */
 #define SPREAD_LEAST 0.05
 
-enum { FEATURES = 7, TERMS = FEATURES + 1 };
-static const float centre[FEATURES] = { 8, 6, 6, 0, 2, 0, 0 };   /* logarithms of a usual problem's extents */
-
-struct sample { float feature[FEATURES], knob[CVL_KNOBS_MAX], residual, left; };
-
-/* Of one algorithm and one kind of problem. */
-struct group {
-    struct group          *next;
-    const struct cvl_algo *algo;
-    int                    kind[7];
-    struct sample         *samples;
-    int                    count;
-    double                 xtx[TERMS][TERMS], xty[TERMS], weight[TERMS];
-    bool                   fitted;
-};
-
 struct cvl_model {
-    struct group *groups;
-    uint64_t      environment;
-    cvl_state     state;
-    int           count;
+    struct cvl_model_group *groups;
+    uint64_t                environment;
+    cvl_state               state;
+    int                     count;
 };
 
 static void kind_of(const cvl_conv_desc *desc, int kind[7])
@@ -60,16 +38,16 @@ static void kind_of(const cvl_conv_desc *desc, int kind[7])
     kind[6] = desc->const_filter;
 }
 
-static void features_of(const cvl_conv_desc *desc, float feature[FEATURES])
+static void features_of(const cvl_conv_desc *desc, float feature[CVL_FEATURES])
 {
     int y[4];
     cvl_conv_dims(desc, CVL_Y, y);
-    const double extents[FEATURES] = {
+    const double extents[CVL_FEATURES] = {
         (double)y[0] * y[2] * y[3], (double)desc->c / desc->groups,
         (double)desc->k / desc->groups, desc->groups, (double)desc->r * desc->s,
         (double)desc->stride_h * desc->stride_w, (double)desc->dil_h * desc->dil_w,
     };
-    for (int i = 0; i < FEATURES; i++)
+    for (int i = 0; i < CVL_FEATURES; i++)
         feature[i] = (float)log2(fmax(extents[i], 1));
 }
 
@@ -79,23 +57,17 @@ static void knobs_of(const struct cvl_variant *variant, float knob[CVL_KNOBS_MAX
         knob[i] = (float)log2(1.0 + variant->knob[i]);
 }
 
-/* 1, then the features about their centres, halved so that a slope is worth what the mean is. */
-static double term(const float feature[FEATURES], int i)
+static struct cvl_model_group *find_group(const struct cvl_model *model, const struct cvl_algo *algo, const int kind[7])
 {
-    return i == 0 ? 1 : 0.5 * (feature[i - 1] - centre[i - 1]);
-}
-
-static struct group *find_group(const struct cvl_model *model, const struct cvl_algo *algo, const int kind[7])
-{
-    for (struct group *group = model->groups; group; group = group->next)
+    for (struct cvl_model_group *group = model->groups; group; group = group->next)
         if (group->algo == algo && memcmp(group->kind, kind, sizeof group->kind) == 0)
             return group;
     return NULL;
 }
 
-static struct group *make_group(struct cvl_model *model, const struct cvl_algo *algo, const int kind[7])
+static struct cvl_model_group *make_group(struct cvl_model *model, const struct cvl_algo *algo, const int kind[7])
 {
-    struct group *group = cvl_calloc(1, sizeof *group);
+    struct cvl_model_group *group = cvl_calloc(1, sizeof *group);
     if (!group)
         return NULL;
     group->algo = algo;
@@ -105,31 +77,50 @@ static struct group *make_group(struct cvl_model *model, const struct cvl_algo *
     return group;
 }
 
-static struct sample *make_sample(struct group *group)
+/* An array of `count` elements with room for one more; NULL: no memory, and it stays as it is. */
+static void *with_room(void *array, int count, size_t bytes)
 {
-    if ((group->count & (group->count - 1)) == 0) {
-        const size_t capacity = group->count ? 2 * (size_t)group->count : 1;
-        struct sample *more = realloc(group->samples, capacity * sizeof *more);
-        if (!more)
-            return NULL;
-        group->samples = more;
-    }
-    return &group->samples[group->count++];
+    const bool full = (count & (count - 1)) == 0;
+    return full ? realloc(array, (count ? 2 * (size_t)count : 1) * bytes) : array;
 }
 
-static void learn(struct group *group, const cvl_conv_desc *desc, const struct cvl_variant *variant, double residual)
+/* Its index, or -1: not there. */
+static int find_setting(const struct cvl_model_group *group, const float knob[CVL_KNOBS_MAX])
 {
-    struct sample *sample = make_sample(group);
-    if (!sample)
+    for (int i = 0; i < group->setting_count; i++)
+        if (memcmp(group->settings[i].knob, knob, sizeof group->settings[i].knob) == 0)
+            return i;
+    return -1;
+}
+
+static int make_setting(struct cvl_model_group *group, const float knob[CVL_KNOBS_MAX])
+{
+    struct cvl_model_setting *more = with_room(group->settings, group->setting_count, sizeof *more);
+    if (!more)
+        return -1;
+    group->settings = more;
+    more[group->setting_count] = (struct cvl_model_setting){ .sum = 0 };
+    memcpy(more[group->setting_count].knob, knob, sizeof more->knob);
+    return group->setting_count++;
+}
+
+static void learn(struct cvl_model_group *group, const cvl_conv_desc *desc, const struct cvl_variant *variant, double residual,
+                  int samples)
+{
+    struct cvl_model_sample *more = with_room(group->samples, group->count, sizeof *more);
+    float knob[CVL_KNOBS_MAX];
+    if (!more)
         return;
+    group->samples = more;
+    knobs_of(variant, knob);
+    const int found = find_setting(group, knob), setting = found < 0 ? make_setting(group, knob) : found;
+    if (setting < 0)
+        return;
+    struct cvl_model_sample *sample = &group->samples[group->count++];
     features_of(desc, sample->feature);
-    knobs_of(variant, sample->knob);
     sample->residual = (float)residual;
-    for (int i = 0; i < TERMS; i++) {
-        group->xty[i] += term(sample->feature, i) * residual;
-        for (int j = 0; j < TERMS; j++)
-            group->xtx[i][j] += term(sample->feature, i) * term(sample->feature, j);
-    }
+    sample->weight = (float)fmin(1, (double)samples / SAMPLES_OF_WEIGHT);
+    sample->setting = setting;
     group->fitted = false;
 }
 
@@ -147,12 +138,12 @@ void cvl_model_add(struct cvl_model *model, const struct cvl_record *record)
         algo->revision != record->revision || cvl_conv_parse(record->problem, &desc) != CVL_OK)
         return;
     kind_of(&desc, kind);
-    struct group *group = find_group(model, algo, kind);
+    struct cvl_model_group *group = find_group(model, algo, kind);
     if (!group)
         group = make_group(model, algo, kind);
     if (!group)
         return;
-    learn(group, &desc, &variant, log(record->median_ms / estimate_ms));
+    learn(group, &desc, &variant, log(record->median_ms / estimate_ms), record->samples);
     model->count++;
 }
 
@@ -178,9 +169,10 @@ cvl_status cvl_model_create(const struct cvl_line_set *lines, uint64_t environme
 
 void cvl_model_destroy(struct cvl_model *model)
 {
-    for (struct group *group = model ? model->groups : NULL, *next; group; group = next) {
+    for (struct cvl_model_group *group = model ? model->groups : NULL, *next; group; group = next) {
         next = group->next;
         free(group->samples);
+        free(group->settings);
         cvl_free(group);
     }
     cvl_free(model);
@@ -191,73 +183,46 @@ int cvl_model_count(const struct cvl_model *model)
     return model->count;
 }
 
-static double mean_of(const struct group *group, const float feature[FEATURES])
+static double square_distance(const float *a, const float *b, int count)
 {
     double sum = 0;
-    for (int i = 0; i < TERMS; i++)
-        sum += group->weight[i] * term(feature, i);
+    for (int i = 0; i < count; i++)
+        sum += (double)(a[i] - b[i]) * (a[i] - b[i]);
     return sum;
 }
 
-/* Cholesky's decomposition of the normal equations, which the ridge makes positive definite. */
-static void fit(struct group *group)
+static double nearness(const struct cvl_model_group *group, const struct cvl_model_sample *sample, const float feature[CVL_FEATURES],
+                       const float knob[CVL_KNOBS_MAX])
 {
-    double l[TERMS][TERMS], y[TERMS];
-    for (int i = 0; i < TERMS; i++) {
-        for (int j = 0; j <= i; j++) {
-            double sum = group->xtx[i][j] + (i != j ? 0 : i == 0 ? RIDGE_MEAN : RIDGE_SLOPE);
-            for (int k = 0; k < j; k++)
-                sum -= l[i][k] * l[j][k];
-            l[i][j] = i == j ? sqrt(fmax(sum, 1e-9)) : sum / l[j][j];
-        }
-        y[i] = group->xty[i];
-        for (int k = 0; k < i; k++)
-            y[i] -= l[i][k] * y[k];
-        y[i] /= l[i][i];
-    }
-    for (int i = TERMS - 1; i >= 0; i--) {
-        group->weight[i] = y[i];
-        for (int k = i + 1; k < TERMS; k++)
-            group->weight[i] -= l[k][i] * group->weight[k];
-        group->weight[i] /= l[i][i];
-    }
-    for (int i = 0; i < group->count; i++)
-        group->samples[i].left = (float)(group->samples[i].residual - mean_of(group, group->samples[i].feature));
-    group->fitted = true;
-}
-
-static double nearness(const struct sample *sample, const float feature[FEATURES], const float knob[CVL_KNOBS_MAX])
-{
-    float problem = 0, knobs = 0;
-    for (int i = 0; i < FEATURES; i++)
-        problem += (sample->feature[i] - feature[i]) * (sample->feature[i] - feature[i]);
-    for (int i = 0; i < CVL_KNOBS_MAX; i++)
-        knobs += (sample->knob[i] - knob[i]) * (sample->knob[i] - knob[i]);
+    const double problem = square_distance(sample->feature, feature, CVL_FEATURES);
+    const double knobs = square_distance(group->settings[sample->setting].knob, knob, CVL_KNOBS_MAX);
     const double half_square = 0.5 * (problem / (WIDTH * WIDTH) + KNOBS * knobs);
-    return half_square > 16 ? 0 : exp(-half_square);
+    return half_square > 16 ? 0 : sample->weight * exp(-half_square);
 }
 
 struct cvl_correction cvl_model_correct(struct cvl_model *model, const struct cvl_algo *algo, const cvl_conv_desc *desc,
                                         const struct cvl_variant *variant)
 {
-    float feature[FEATURES], knob[CVL_KNOBS_MAX];
+    float feature[CVL_FEATURES], knob[CVL_KNOBS_MAX];
     double near = 0, sum = 0, squares = 0;
     int kind[7];
     kind_of(desc, kind);
-    struct group *group = find_group(model, algo, kind);
+    struct cvl_model_group *group = find_group(model, algo, kind);
     if (!group)
         return (struct cvl_correction){ 1, CVL_SPREAD_UNKNOWN };
     if (!group->fitted)
-        fit(group);
+        cvl_model_fit(group);
     features_of(desc, feature);
     knobs_of(variant, knob);
     for (int i = 0; i < group->count; i++) {
-        const double left = group->samples[i].left, weight = nearness(&group->samples[i], feature, knob);
+        const double left = group->samples[i].left, weight = nearness(group, &group->samples[i], feature, knob);
         near += weight;
         sum += weight * left;
         squares += weight * left * left;
     }
+    const int setting = find_setting(group, knob);
+    const double mean = cvl_model_mean(group, feature) + (setting < 0 ? 0 : group->settings[setting].offset);
     const double left = sum / (near + SHRINK), unknown = CVL_SPREAD_UNKNOWN * CVL_SPREAD_UNKNOWN;
     const double variance = (fmax(squares - left * sum, 0) + SHRINK * unknown) / (near + SHRINK);
-    return (struct cvl_correction){ exp(mean_of(group, feature) + left), fmax(sqrt(variance), SPREAD_LEAST) };
+    return (struct cvl_correction){ exp(mean + left), fmax(sqrt(variance), SPREAD_LEAST) };
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A candidate leaves the rounds when it is of no more use: dominated (clearly slower than one that is no worse in
  * workspace, error and determinism), or clearly behind the fastest, so that a precise time would not matter; or when,
- * compared round by round, it cannot be faster by more than what counts as a tie. The rounds end when one is left. */
+ * compared round by round, it cannot be faster by more than what counts as a tie. One that would be chosen for a tie
+ * stays until it is clear whether there is one. The rounds end when one is left. */
 #include "tuner/race.h"
 
 #include "conv/algo.h"
@@ -79,6 +80,22 @@ static bool is_of_no_gain(const struct cvl_measurement *one, const struct cvl_me
            ratio.low >= 1 - (ratio.samples < SAMPLES_OF_PATIENCE ? CVL_TIE : CVL_TIE_MOST);
 }
 
+/* In what decides between two that are as fast. */
+static bool is_preferred(const struct cvl_measurement *a, const struct cvl_measurement *b)
+{
+    if (a->rel_error != b->rel_error)
+        return a->rel_error < b->rel_error;
+    return a->plan->workspace_bytes < b->plan->workspace_bytes;
+}
+
+/* Slower by more than a tie in the median, as fast by the interval: the choice would be it, for want of rounds. */
+static bool may_tie(const struct cvl_measurement *one, const struct cvl_measurement *fastest)
+{
+    const struct cvl_stats ratio = cvl_race_ratio(one, fastest);
+    return is_preferred(one, fastest) && ratio.low <= 1 && ratio.median > 1 + CVL_TIE &&
+           ratio.median <= 1 + CVL_TIE_MOST;
+}
+
 static void leave(struct cvl_contender *contender, const struct cvl_contender *rival)
 {
     const struct cvl_stats *time = &contender->out->time;
@@ -97,7 +114,7 @@ void cvl_race_drop(struct cvl_arena *arena)
             continue;
         if (is_behind(contender->out, fastest->out))
             leave(contender, cvl_race_best(arena, contender));
-        else if (is_of_no_gain(contender->out, fastest->out))
+        else if (is_of_no_gain(contender->out, fastest->out) && !may_tie(contender->out, fastest->out))
             contender->live = false;
     }
 }
@@ -126,10 +143,13 @@ static const struct cvl_measurement *leader_of(const struct cvl_arena *arena)
     return leader;
 }
 
+/* The ratio of a few rounds may be a disturbance of the leader's: it makes nobody faster. */
 static void scale(struct cvl_measurement *one, const struct cvl_measurement *leader)
 {
     const int samples = one->time.samples;
-    const double level = fmax(1, leader->time.median / cvl_stats_of(leader->seconds, samples).median);
+    const double level = samples < CVL_SAMPLES_OF_INTERVAL
+                             ? fmax(1, leader->time.median / cvl_stats_of(leader->seconds, samples).median)
+                             : leader->time.median * one->ratio.median / one->time.median;
     for (int i = 0; i < samples; i++)
         one->seconds[i] *= level;
     one->time = cvl_stats_of(one->seconds, samples);

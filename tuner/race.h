@@ -23,8 +23,8 @@ void cvl_race_drop(struct cvl_arena *arena);
 /* Is it clear enough who wins? `patient`: else an interval of any width is enough. */
 bool cvl_race_is_decided(const struct cvl_arena *arena, bool patient);
 
-/* Compares everybody with the winner, and scales the times of those that left early as if they had run to the end: a
- * machine that slowed down meanwhile would make them look fast. */
+/* Compares everybody with the winner, and scales times so that they compare as the rounds do: those that left early are
+ * as if they had run to the end, when the machine may have slowed down. */
 void cvl_race_finish(struct cvl_arena *arena);
 
 #endif
