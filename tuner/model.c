@@ -16,7 +16,7 @@
 #define SAMPLES_MAX 16384   /* a prediction looks at all of a group's */
 #define WIDTH 1.5           /* of the Gaussian, in doublings of one extent */
 #define KNOBS 8.0           /* the square of a knob's doubling counts so many times */
-#define SHRINK 0.2          /* neighbours of this weight in all correct by one half */
+#define SHRINK 1.0          /* neighbours of this weight in all correct by one half */
 #define SAMPLES_OF_WEIGHT 6 /* so many make a record count in full */
 #define SPREAD_LEAST 0.05
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define RIDGE_MEAN 1.0
-#define RIDGE_SLOPE 8.0
+#define RIDGE_SLOPE 30.0
 #define RIDGE_OFFSET 3.0
 #define ROUNDS 4            /* of the backfitting: the offsets change by less than a percent then */
 

@@ -16,6 +16,7 @@
 
 #include "base/dtype.h"
 #include "conv/accuracy.h"
+#include "conv/traffic.h"
 
 #include <math.h>
 
@@ -102,7 +103,8 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
         share *= filled(columns, job.kern->lanes);
         blocks = (double)desc->n * desc->groups * job.out_channels * classes;
     }
-    return cvl_conv_flops(desc) / (ctx->rates.f32_flops * share) + bytes / (2 * ctx->rates.copy_l3) +
+    const double copy = cvl_comes_from_memory(bytes) ? ctx->rates.copy_dram : ctx->rates.copy_l3;
+    return cvl_conv_flops(desc) / (ctx->rates.f32_flops * share) + bytes / (2 * copy) +
            blocks * block_seconds / ctx->threads;
 }
 

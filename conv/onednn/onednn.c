@@ -34,6 +34,7 @@
 #include "base/error.h"
 #include "conv/accuracy.h"
 #include "conv/axis.h"
+#include "conv/traffic.h"
 
 #include <math.h>
 #include <string.h>
@@ -123,8 +124,9 @@ static double emptiness(const cvl_conv_desc *desc, bool inner)
     return channels <= 4 && !inner ? 1.6 : 1;
 }
 
-/* Nine tenths of the peak and every tensor once from the L3 cache; a second implementation is behind the first. Inner
- * layouts copy both images, or the result alone where the code takes an image of few channels as it is. */
+/* Nine tenths of the peak and every tensor once from the L3 cache, or from memory meanwhile, where what is written is read
+ * first; a second implementation is behind the first. Inner layouts copy both images, or the result alone where the
+ * code takes an image of few channels as it is. */
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     const bool bytes = cvl_conv_is_integer(desc), halves = !bytes && !cvl_conv_is_f32(desc);
@@ -134,8 +136,13 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
     const double behind = variant->knob[CVL_ONEDNN_IMPL] > 0 ? 1.5 : 1;
     const bool inner = variant->knob[CVL_ONEDNN_INNER];
     const double copies = !inner ? 0 : desc->c <= 4 ? 1 : 4;
-    const double multiplied = emptiness(desc, inner) * cvl_axis_inside(desc) * cvl_conv_flops(desc);
-    return 2e-6 + behind * (multiplied / (0.9 * rate) + (1 + copies) * moved / (2 * ctx->rates.copy_l3));
+    const bool lowered = !inner && desc->x_layout == CVL_NCHW;   /* to a GEMM, which multiplies the padding too */
+    const double inside = lowered ? 1 : cvl_axis_inside(desc);
+    const double multiplied = emptiness(desc, inner) * inside * cvl_conv_flops(desc);
+    const double cached = multiplied / (0.9 * rate) + (1 + copies) * moved / (2 * ctx->rates.copy_l3);
+    const double written = (double)cvl_conv_bytes(desc, cvl_conv_written(desc->pass));
+    const double streamed = cvl_comes_from_memory(moved) ? (moved + written) / (2 * ctx->rates.copy_dram) : 0;
+    return 2e-6 + behind * fmax(cached, streamed);
 }
 
 /* As for our f32 algorithms, in whatever order oneDNN adds; its exponential and error functions are polynomials good to

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Where tensors lie when an estimate asks how long they take to fetch. */
+#ifndef CONV_TRAFFIC_H
+#define CONV_TRAFFIC_H
+
+#include "base/cpu.h"
+
+/* So many bytes together come from memory, being more than half of the third-level cache. */
+static inline bool cvl_comes_from_memory(double bytes)
+{
+    const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
+    return bytes > l3 / 2;
+}
+
+#endif
