@@ -3,6 +3,7 @@
 #ifndef CONV_TRAFFIC_H
 #define CONV_TRAFFIC_H
 
+#include <stdbool.h>
 #include "base/cpu.h"
 
 /* So many bytes together come from memory, being more than half of the third-level cache. */

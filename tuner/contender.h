@@ -55,8 +55,8 @@ bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender
 bool cvl_contender_check(struct cvl_arena *arena, struct cvl_contender *contender);
 
 /* Seconds of one run in a sample of `runs`, the caches prepared as the state says; negative: settled. Hot are the
- * caches after a run of the candidate's own: one more, which is not timed, when another ran last; not where a run is
- * long and the caches hold all that the candidates touch. */
+ * caches after runs of the candidate's own: one or two more, which are not timed, when another ran last; not where a
+ * run is long and the caches hold all that the candidates touch. */
 double cvl_contender_sample(struct cvl_arena *arena, struct cvl_contender *contender, int runs);
 
 #endif

@@ -156,6 +156,6 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_direct = {
-    .name = "direct", .revision = 1, .device = CVL_CPU,
+    .name = "direct", .revision = 2, .device = CVL_CPU,
     .reject = reject, .estimate = estimate, .tolerance = tolerance, .init = init, .pack = pack, .run = run,
 };

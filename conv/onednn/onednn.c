@@ -160,7 +160,7 @@ static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *var
 
 extern const struct cvl_algo cvl_algo_onednn;
 const struct cvl_algo cvl_algo_onednn = {
-    .name = "onednn", .revision = 3, .device = CVL_CPU, .version = cvl_onednn_version,
+    .name = "onednn", .revision = 4, .device = CVL_CPU, .version = cvl_onednn_version,
     .knobs = { "filter", "impl", "inner" }, .blocked = true, .finite_only = finite_only,
     .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance,
     .init = cvl_onednn_init, .pack = cvl_onednn_pack, .run = cvl_onednn_run, .fini = cvl_onednn_fini,
