@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The measuring protocol, on algorithms of this test's own and a clock that only their runs move: what is asserted is
  * the protocol's logic, never this machine's speed. */
+#include "base/cpu.h"
 #include "base/ctx.h"
 #include "base/dtype.h"
 #include "conv/algo.h"
@@ -78,8 +79,8 @@ static cvl_status fake_run(const cvl_plan *plan, const cvl_conv_args *args, void
     const int run = runs[which]++;
     const bool preempted = act->every && run && run % act->every == 0;
     preemptions += preempted;
-    clock_s += 1e-6 * act->us * (run % 2 ? 1 + act->jitter : 1) * (1 + tide * (clock_s - 1000)) * (preempted ? act->times : 1) +
-               1e-6 * (run ? 0 : act->first_us);
+    const double times = (run % 2 ? 1 + act->jitter : 1) * (preempted ? act->times : 1);
+    clock_s += 1e-6 * (act->us * times * (1 + tide * (clock_s - 1000)) + (run ? 0 : act->first_us));
     if (act->conduct == FAILS || (act->conduct == FAILS_LATER && runs[which] > 4))
         return cvl_fail(CVL_EDEVICE, "the device is on fire");
     write_outputs(plan, args, act->conduct);
@@ -219,6 +220,18 @@ static void test_rounds_interleave_from_a_rotating_start(void **state)
         }
     }
     assert_true(starts[0] >= 4 && starts[1] >= 4 && starts[2] >= 4);
+}
+
+/* One, or two where a candidate touches much of the third-level cache: its second run is not from hot caches yet. */
+static void test_warm_ups(void **state)
+{
+    const size_t l3 = cvl_cpu_info()->l3 ? cvl_cpu_info()->l3 : 1 << 23;
+    struct bout bout;
+    prepare(&bout, (struct act[]){ { .us = 200 }, { .us = 210, .workspace = l3 / 4 }, { .us = 220 }, { .us = 0 } });
+    bout.options.exhaustive = true;
+    measure(&bout);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(runs[i], 2 + (ALL_ROUNDS - 1) * (i == 1 ? 3 : 2));
 }
 
 static void test_steady_times_end_early(void **state)
@@ -534,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_wrong_ones_beat_nobody),
         cmocka_unit_test(test_short_runs_are_repeated),
         cmocka_unit_test(test_rounds_interleave_from_a_rotating_start),
+        cmocka_unit_test(test_warm_ups),
         cmocka_unit_test(test_steady_times_end_early),
         cmocka_unit_test(test_exhaustive_drops_nobody),
         cmocka_unit_test(test_cold_samples_are_single_runs),

@@ -228,14 +228,15 @@ static size_t footprint(const struct cvl_arena *arena)
     return tensor_bytes(arena) + workspace + packed;
 }
 
-/* How many runs of its own make the caches hot. The third level gives the room of other data away only little by little:
- * after others, runs with a filter of 8 MB took 1.11, 1.02 and 1.00 times what they took later on, with one of 25 MB 1.17,
- * 1.11 and 1.02 times, so that after one warm-up the larger filter looked the slower (layer4.0.conv2 of ResNet-50). */
+/* How many runs of its own make the caches hot. The third level gives the room of other data away only little by
+ * little: after others, runs with a filter of 8 MB took 1.11, 1.02 and 1.00 times what they took later on, with one of
+ * 25 MB 1.17, 1.11 and 1.02 times, so that after one warm-up the larger filter looked the slower (layer4.0.conv2 of
+ * ResNet-50). */
 static int warm_ups(const struct cvl_arena *arena, const struct cvl_contender *contender)
 {
     const cvl_plan *plan = contender->out->plan;
-    const bool large = tensor_bytes(arena) + plan->workspace_bytes + plan->packed_bytes > cvl_cpu_info()->l3 / 4;
-    return large ? 2 : 1;
+    const size_t l3 = cvl_cpu_info()->l3 ? cvl_cpu_info()->l3 : 1 << 23;
+    return tensor_bytes(arena) + plan->workspace_bytes + plan->packed_bytes > l3 / 4 ? 2 : 1;
 }
 
 /* Where the third level holds everything, also after another candidate's run, what is to be fetched from there again is

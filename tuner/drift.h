@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What tells that a sample is not the candidate's alone. The processor's clock is watched by a reference kernel: a chain
- * of operations that touches no memory, so that its time changes only when the clock does. That something else took a
- * processor from us, the kernel counts. */
+ * What tells that a sample is not the candidate's alone. The processor's clock is watched by a reference kernel, a
+ * chain of operations that touches no memory, so that its time changes only when the clock does. How often something
+ * else took a processor from us, the operating system counts. */
 #ifndef TUNER_DRIFT_H
 #define TUNER_DRIFT_H
 

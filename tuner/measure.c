@@ -129,8 +129,8 @@ static double sample(struct session *session, struct cvl_contender *contender, i
     }
 }
 
-/* A first run may pay for what a library sets up once, and for fresh memory: where the estimate does not say it as well,
- * only a second one says that it is slow. */
+/* A first run may pay for what a library sets up once, and for fresh memory: where the estimate does not say it as
+ * well, only a second one says that it is slow. */
 static bool is_known_slow(struct session *session, struct cvl_contender *contender)
 {
     if (!is_slow(session, contender))

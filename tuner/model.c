@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What is modelled is log(measured / estimated) of one algorithm, pass, layout and type: first as tuner/model_fit.c says;
- * what that leaves is averaged over the recorded problems, by a Gaussian of their distance (Nadaraya 1964; Watson 1964),
- * candidates with other knobs being farther away. All of it shrinks to "no correction" where little is known. A
+ * What is modelled is log(measured / estimated) of one algorithm, pass, layout and type: first as tuner/model_fit.c
+ * says; what that leaves is averaged over the recorded problems, by a Gaussian of their distance (Nadaraya 1964; Watson
+ * 1964), candidates with other knobs being farther away. All of it shrinks to "no correction" where little is known. A
  * distance between knobs that is 1 instead of KNOBS lets candidates of one algorithm blur into each other. */
 #include "tuner/model.h"
 
@@ -104,8 +104,8 @@ static int make_setting(struct cvl_model_group *group, const float knob[CVL_KNOB
     return group->setting_count++;
 }
 
-static void learn(struct cvl_model_group *group, const cvl_conv_desc *desc, const struct cvl_variant *variant, double residual,
-                  int samples)
+static void learn(struct cvl_model_group *group, const cvl_conv_desc *desc, const struct cvl_variant *variant,
+                  double residual, int samples)
 {
     struct cvl_model_sample *more = with_room(group->samples, group->count, sizeof *more);
     float knob[CVL_KNOBS_MAX];
@@ -191,8 +191,8 @@ static double square_distance(const float *a, const float *b, int count)
     return sum;
 }
 
-static double nearness(const struct cvl_model_group *group, const struct cvl_model_sample *sample, const float feature[CVL_FEATURES],
-                       const float knob[CVL_KNOBS_MAX])
+static double nearness(const struct cvl_model_group *group, const struct cvl_model_sample *sample,
+                       const float feature[CVL_FEATURES], const float knob[CVL_KNOBS_MAX])
 {
     const double problem = square_distance(sample->feature, feature, CVL_FEATURES);
     const double knobs = square_distance(group->settings[sample->setting].knob, knob, CVL_KNOBS_MAX);
