@@ -7,18 +7,19 @@
  * zero-memory overhead direct convolutions", 2018.)
  *
  * Strips have channels along the lanes and runs of columns in registers; bands have columns along the lanes and runs of
- * rows. NHWC is summed in strips; NCHW in bands, or in strips of planes that are turned into points of a vector of
- * channels in workspace and back: with 5x5 taps and more that costs little, and where the image is narrower than a
- * vector it saves more. Dilation makes several images of every dil-th column, and BWD_DATA with a stride several of
- * every stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into blocks of seven taps. Padding
- * is never read: rows, columns and vectors that lie on it are skipped with their products, and at an edge in bands
- * lanes are masked.
+ * rows, or where the taps are 3 x 3 one row after another, two to a vector where they are narrow. NHWC is summed in
+ * strips; NCHW in bands, or in strips of planes that are turned into points of a vector of channels in workspace and
+ * back: with 5x5 taps and more that costs little. Dilation makes several images of every dil-th column, and BWD_DATA
+ * with a stride several of every stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into
+ * blocks of seven taps. Padding is never read: rows, columns and vectors that lie on it are skipped with their products,
+ * and at an edge in bands lanes are masked.
  *
  * Memory: the filter is packed in panels of lanes (in workspace where it is not constant); turned planes take a task's
  * rows of 16 channels for each thread; BWD_FILTER (depthwise_filter.c) sums in parts, at most 16 filters' worth, and
  * brings planes into lanes a band at a time. Multiplications: those of the formula without padding.
  * Where it loses: filters of more than some 15 x 15 taps on large images, which an FFT multiplies faster; NCHW with a
- * stride of two, half of whose loads cross cache lines; NCHW with stride_w above 2, gathered lane by lane. */
+ * stride of two and other than 3 x 3 taps, half of whose loads cross cache lines; NCHW with stride_w above 2, gathered
+ * lane by lane. */
 #include "conv/depthwise/depthwise.h"
 #include "conv/depthwise/depthwise_strip.h"
 
@@ -173,7 +174,7 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_depthwise = {
-    .name = "depthwise", .revision = 2, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
+    .name = "depthwise", .revision = 3, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
     .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init,
     .pack = pack, .run = run,
 };

@@ -4,8 +4,8 @@
  * a stride of two, two neighbouring taps of a row are the even and the odd elements of the same two vectors. */
 #include "conv/depthwise/depthwise_run.h"
 
-/* What an instance of the template is made for: columns apart in x (1, 2, or 0: any), rows of a run, their stride. Taps
- * 0: any number, in blocks. A pair is of two taps of a row. */
+/* What an instance of the template is made for: columns apart in x (1, 2, or 0: any), rows of a run, their stride; and
+ * the taps of a block of rows. A pair is of two taps of a row. */
 struct shape { int lane, tile, stride, taps; bool pair; };
 
 /* The run of rows and the vector of columns that are being summed. */
@@ -48,7 +48,8 @@ CVL_INLINE void add_column(const struct cvl_dw_band *b, const struct shape shape
             if (shape.lane == 1)
                 value = vf_keep(vf_load_lanes(at.x, at.lanes));
             else if (shape.lane == 2)
-                vf_load_pairs(at.x, at.elements, &value, &odd);
+                vf_part_pairs(vf_load_lanes(at.x, at.elements.low), vf_load_lanes(at.x + VF_LANES, at.elements.high),
+                              &value, &odd);
             else
                 value = vf_load_strided_range(at.x, b->columns.stride, at.range.from, at.range.to);
             UNROLL
@@ -135,7 +136,6 @@ CVL_INLINE void add_blocks(const struct cvl_dw_band *b, struct shape shape, stru
 CVL_INLINE void sum_columns(const struct cvl_dw_band *b, const struct shape shape, struct run run, struct place at,
                             const vf bias, ptrdiff_t to)
 {
-    const uint64_t inside = shape.taps ? inside_run(&b->rows, run.origin, shape.taps, run.count) : 0;
     const int columns = b->columns.count, stride = b->columns.stride;
     const ptrdiff_t row_out = b->rows.out, column_out = b->columns.out;
     const bool rare = is_rare(&b->finish) || column_out != 1;
@@ -147,10 +147,7 @@ CVL_INLINE void sum_columns(const struct cvl_dw_band *b, const struct shape shap
         UNROLL
         for (int i = 0; i < shape.tile; i++)
             sums[i] = bias;
-        if (shape.taps == 0)
-            add_blocks(b, shape, run, at, sums);
-        else
-            add_block(b, shape, inside, run, at, sums);
+        add_blocks(b, shape, run, at, sums);
         if (shape.lane == 2) {
             UNROLL
             for (int i = 0; i < shape.tile; i++)
@@ -172,7 +169,7 @@ CVL_INLINE void sum_planes(const struct cvl_dw_band *b, const struct shape shape
 {
     const int rows = b->rows.count, planes = b->planes;
     for (int plane = 0; plane < planes; plane++) {
-        const struct place at = { .x = b->x + plane * b->x_plane, .w = b->w + plane };
+        const struct place at = { .x = b->x + plane * b->x_plane, .w = plane_weights(b, plane) };
         const vf bias = b->finish.bias ? vf_set(b->finish.bias[plane]) : vf_zero();
         for (int t = 0; t < rows; t += shape.tile) {
             const struct run run = { .origin = b->rows.origin + t * b->rows.stride,
@@ -184,8 +181,6 @@ CVL_INLINE void sum_planes(const struct cvl_dw_band *b, const struct shape shape
 
 static void near_1(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 1, TILE, .stride = 1 }); }
 static void even_2(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 2, TILE, .stride = 2 }); }
-static void near_1_3(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 1, TILE, .stride = 1, .taps = 3 }); }
-static void even_2_3(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 2, TILE, .stride = 2, .taps = 3 }); }
 
 /* Rare strides: a tap at a time. Columns far apart are gathered one by one, and nothing is won by long runs. */
 static void near_any(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 1, 7, .stride = 0 }); }
@@ -194,11 +189,9 @@ static void apart(const struct cvl_dw_band *b) { sum_planes(b, (struct shape){ 0
 
 static void band(const struct cvl_dw_band *b)
 {
-    const int step = b->columns.stride, stride = b->rows.stride, taps = b->rows.taps;
-    if (step == 1 && stride == 1)
-        (taps == 3 ? near_1_3 : near_1)(b);
-    else if (step == 2 && stride == 2)
-        (taps == 3 ? even_2_3 : even_2)(b);
+    const int step = b->columns.stride, stride = b->rows.stride;
+    if (step == stride && step <= 2)
+        (step == 1 ? near_1 : even_2)(b);
     else
         (step == 1 ? near_any : step == 2 ? even_any : apart)(b);
 }

@@ -8,18 +8,26 @@
 
 #define DECLARE(level) \
     extern const struct cvl_dw_strip_kern cvl_dw_strip_kern_##level; \
-    extern const struct cvl_dw_band_kern cvl_dw_band_kern_##level; \
+    extern const struct cvl_dw_band_kern cvl_dw_band_kern_##level, cvl_dw_stream_kern_##level, \
+                                         cvl_dw_narrow_kern_##level; \
     extern const struct cvl_dw_turn_kern cvl_dw_turn_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define STRIP_ENTRY(level) &cvl_dw_strip_kern_##level,
 #define BAND_ENTRY(level) &cvl_dw_band_kern_##level,
+#define STREAM_ENTRY(level) &cvl_dw_stream_kern_##level,
+#define NARROW_ENTRY(level) &cvl_dw_narrow_kern_##level,
 #define TURN_ENTRY(level) &cvl_dw_turn_kern_##level,
 static const struct cvl_dw_strip_kern *const strip_kerns[] = { CVL_ISA_LIST(STRIP_ENTRY) };
 static const struct cvl_dw_band_kern *const band_kerns[] = { CVL_ISA_LIST(BAND_ENTRY) };
+static const struct cvl_dw_band_kern *const stream_kerns[] = { CVL_ISA_LIST(STREAM_ENTRY) };
+static const struct cvl_dw_band_kern *const narrow_kerns[] = { CVL_ISA_LIST(NARROW_ENTRY) };
 static const struct cvl_dw_turn_kern *const turn_kerns[] = { CVL_ISA_LIST(TURN_ENTRY) };
 
 /* Tasks: enough of them, each worth its start. Rows that a task walks down: more gain nothing. */
 enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, TASK_ROWS = 28 };
+
+/* Whole planes, whose rows are read in order, where so many panels make tasks enough. */
+enum { PLANE_TASKS = 4 };
 
 /* A band fills its lanes with columns and has no copy to make: it wins while taps are few, vectors full and what is
  * written contiguous. */
@@ -53,6 +61,31 @@ struct cvl_dw_rows cvl_dw_rows_of(const struct cvl_dw *dw, int first, int last)
     return rows;
 }
 
+/* 3 x 3 neighbouring taps, a stride of one or two, and output rows that lie one after another. */
+static bool is_3x3(const struct cvl_dw *dw, const struct cvl_axis *rows, const struct cvl_axis *columns)
+{
+    return dw->in_channels == 1 && rows->taps == 3 && columns->taps == 3 && rows->tap == 1 && columns->tap == 1
+        && rows->step == columns->step && columns->step <= 2 && columns->out_step == 1 && columns->first > -3;
+}
+
+/* The kernel for such planes: several rows in a vector, or one at a time, if what lies beyond the image falls into the
+ * first and the last vector of a row; else NULL. */
+static const struct cvl_dw_band_kern *kern_3x3(const struct cvl_dw *dw)
+{
+    const cvl_conv_desc *desc = dw->desc;
+    const struct cvl_axis rows = cvl_axis_of(desc, true, 0), columns = cvl_axis_of(desc, false, 0);
+    const int count = columns.count, whole = (cvl_divide_up(count, dw->lanes) - 1) * dw->lanes;
+    if (!is_3x3(dw, &rows, &columns))
+        return NULL;
+    const bool pairs = columns.step == 2 ? 2 * count < dw->lanes
+                     : 2 * count <= dw->lanes && columns.first == -1 && columns.extent == count;
+    if (pairs && rows.count <= 2 * CVL_DW_PAIRS)
+        return narrow_kerns[dw->ctx->isa];
+    if (whole == 0 || columns.first + whole * columns.step + 1 < columns.extent)
+        return stream_kerns[dw->ctx->isa];
+    return NULL;
+}
+
 /* Columns along the lanes or channels: `lanes` says, else what was faster. */
 static bool is_band(const struct cvl_dw *dw)
 {
@@ -62,7 +95,7 @@ static bool is_band(const struct cvl_dw *dw)
         return false;
     if (dw->looks_up || dw->variant.knob[CVL_DW_TURN])
         return dw->looks_up || dw->variant.knob[CVL_DW_TURN] == 1;
-    return desc->r * desc->s <= BAND_TAPS && columns.count > dw->lanes / 2 && columns.out_step == 1;
+    return kern_3x3(dw) || (desc->r * desc->s <= BAND_TAPS && columns.count > dw->lanes / 2 && columns.out_step == 1);
 }
 
 struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
@@ -75,10 +108,16 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
         .strip = strip_kerns[dw->ctx->isa], .band = band_kerns[dw->ctx->isa], .turn = turn_kerns[dw->ctx->isa],
         .bands = is_band(dw), .in_columns = cvl_axis_of(desc, false, 0).extent, .out_columns = out_extent(dw, false),
     };
+    const struct cvl_dw_band_kern *by_rows = plan.bands ? kern_3x3(dw) : NULL;
+    if (by_rows)
+        plan.band = by_rows;
     plan.turns_in = !plan.bands && in == CVL_NCHW;
     plan.turns_out = !plan.bands && out == CVL_NCHW;
     plan.rows = cvl_divide_up(count, cvl_divide_up(count, TASK_ROWS));
-    plan.rows = plan.bands ? cvl_divide_up(plan.rows, plan.strip->tile) * plan.strip->tile : plan.rows;
+    if (by_rows && desc->n * dw->panels >= PLANE_TASKS)
+        plan.rows = count;
+    else if (plan.bands && !by_rows)
+        plan.rows = cvl_divide_up(plan.rows, plan.strip->tile) * plan.strip->tile;
     plan.rows = cvl_min(knob[CVL_DW_ROWS] ? knob[CVL_DW_ROWS] : plan.rows, count);
     plan.row_blocks = cvl_divide_up(count, plan.rows);
     const double products = cvl_conv_flops(desc) / 2, worth = products / TASK_PRODUCTS / plan.row_blocks;

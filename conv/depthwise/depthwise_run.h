@@ -74,6 +74,11 @@ CVL_INLINE bool clips(const struct cvl_dw_finish *f, float *lo, float *hi)
     return f->act == CVL_ACT_RELU || f->act == CVL_ACT_RELU6 || f->act == CVL_ACT_CLIP;
 }
 
+CVL_INLINE const float *plane_weights(const struct cvl_dw_band *b, int plane)
+{
+    return b->w + plane / VF_LANES * b->w_panel + plane % VF_LANES;
+}
+
 CVL_INLINE bool is_rare(const struct cvl_dw_finish *f) { return f->residual || f->act > CVL_ACT_CLIP; }
 
 /* What is rare, a residual or an activation that needs registers: `count` vectors of sums to out, `apart` elements from

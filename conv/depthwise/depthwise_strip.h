@@ -40,7 +40,8 @@ struct cvl_dw_band {
     const float         *x, *w;                    /* at row point 0, column 0 of the first plane; its tap (0,0) */
     float               *out;
     struct cvl_dw_finish finish;
-    int                  planes;                   /* neighbours in w and bias */
+    int                  planes;                   /* neighbours in bias, and in w those of a panel of lanes */
+    ptrdiff_t            w_panel;
     ptrdiff_t            x_plane, out_plane;
     int                  channels;                 /* that one output sums up */
     ptrdiff_t            x_channel, w_channel;
@@ -61,6 +62,8 @@ struct cvl_dw_strip_kern {
     int    tile;                                   /* columns of a strip, at most */
     void (*strip)(const struct cvl_dw_strip *strip);
 };
+/* Pairs of rows that a narrow plane may have (depthwise_narrow_kern.c). */
+enum { CVL_DW_PAIRS = 16 };
 struct cvl_dw_band_kern {
     void (*band)(const struct cvl_dw_band *band);
 };

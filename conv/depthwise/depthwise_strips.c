@@ -147,7 +147,7 @@ static void sum_turned(const struct job *job, const struct block *block, const s
 
 /* ---- bands ---- */
 
-/* Some planes of a panel. */
+/* Planes from a panel's lane on. */
 static void sum_band(const struct job *job, const struct block *block, const struct cvl_slide *rows,
                      const struct cvl_axis *columns, const struct view *in, const struct view *out, int number,
                      int lane, int planes)
@@ -166,9 +166,15 @@ static void sum_band(const struct job *job, const struct block *block, const str
                      .out = columns->out_step },
         .x = in->base + channel / dw->out_channels * dw->in_channels * dw->in.at[1] + rows->x * in->row,
         .w = job->w + number * panel_floats(dw) + rows->w * w_r + columns->w * w_s + lane, .out = out->base + at,
-        .finish = finish_of(job, channel, out->base + at), .planes = planes, .x_plane = dw->in.at[1],
-        .out_plane = dw->out.at[1], .channels = dw->in_channels, .x_channel = dw->in.at[1], .w_channel = lanes,
+        .finish = finish_of(job, channel, out->base + at), .planes = planes, .w_panel = panel_floats(dw),
+        .x_plane = dw->in.at[1], .out_plane = dw->out.at[1], .channels = dw->in_channels, .x_channel = dw->in.at[1], .w_channel = lanes,
     });
+}
+
+static int planes_of(const struct cvl_dw *dw, const struct block *block)
+{
+    const struct cvl_dw_panel last = cvl_dw_panel_of(dw, block->last_panel - 1);
+    return last.first + last.lanes - cvl_dw_panel_of(dw, block->first_panel).first;
 }
 
 static void sum_bands(const struct job *job, const struct block *block, const struct view *in, const struct view *out)
@@ -180,11 +186,11 @@ static void sum_bands(const struct job *job, const struct block *block, const st
             const struct cvl_slide slide = cvl_slide_of(&rows, class);
             for (int j = 0; block->first_row < slide.count && j < cvl_axis_classes(dw->desc, false); j++) {
                 const struct cvl_axis columns = cvl_axis_of(dw->desc, false, j);
-                for (int number = block->first_panel; number < block->last_panel; number++) {
-                    const int lanes = cvl_dw_panel_of(dw, number).lanes, each = dw->looks_up ? 1 : lanes;
-                    for (int lane = 0; lane < lanes; lane += each)
-                        sum_band(job, block, &slide, &columns, in, out, number, lane, each);
-                }
+                if (!dw->looks_up)
+                    sum_band(job, block, &slide, &columns, in, out, block->first_panel, 0, planes_of(dw, block));
+                for (int number = block->first_panel; dw->looks_up && number < block->last_panel; number++)
+                    for (int lane = 0; lane < cvl_dw_panel_of(dw, number).lanes; lane++)
+                        sum_band(job, block, &slide, &columns, in, out, number, lane, 1);
             }
         }
     }
