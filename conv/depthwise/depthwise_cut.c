@@ -26,6 +26,9 @@ static const struct cvl_dw_turn_kern *const turn_kerns[] = { CVL_ISA_LIST(TURN_E
 /* Tasks: enough of them, each worth its start. Rows that a task walks down: more gain nothing. */
 enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, TASK_ROWS = 28 };
 
+/* Images and a task's part of them, where the next part is fetched meanwhile. */
+enum { STREAM_BYTES = 4 << 20, STREAM_PART = 256 << 10 };
+
 /* Whole planes, whose rows are read in order, where so many panels make tasks enough. */
 enum { PLANE_TASKS = 4 };
 
@@ -98,6 +101,21 @@ static bool is_band(const struct cvl_dw *dw)
     return kern_3x3(dw) || (desc->r * desc->s <= BAND_TAPS && columns.count > dw->lanes / 2 && columns.out_step == 1);
 }
 
+/* What comes from beyond the second-level cache is read in order, a few rows of all channels at a time, while the next
+ * ones are fetched. */
+static bool streams(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
+{
+    return !plan->bands && !plan->turns_in && !plan->turns_out
+        && cvl_conv_bytes(dw->desc, CVL_X) + cvl_conv_bytes(dw->desc, CVL_Y) > STREAM_BYTES;
+}
+
+static int stream_rows(const struct cvl_dw *dw)
+{
+    const int step = cvl_axis_of(dw->desc, true, 0).step, out_step = cvl_axis_of(dw->desc, true, 0).out_step;
+    const double bytes = sizeof(float) * ((double)step * dw->in.at[2] + (double)out_step * dw->out.at[2]);
+    return cvl_max(2, cvl_min(TASK_ROWS, (int)(STREAM_PART / bytes)));
+}
+
 struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
 {
     const cvl_conv_desc *desc = dw->desc;
@@ -118,6 +136,9 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
         plan.rows = count;
     else if (plan.bands && !by_rows)
         plan.rows = cvl_divide_up(plan.rows, plan.strip->tile) * plan.strip->tile;
+    plan.ahead = streams(dw, &plan);
+    if (plan.ahead)
+        plan.rows = cvl_min(plan.rows, stream_rows(dw));
     plan.rows = cvl_min(knob[CVL_DW_ROWS] ? knob[CVL_DW_ROWS] : plan.rows, count);
     plan.row_blocks = cvl_divide_up(count, plan.rows);
     const double products = cvl_conv_flops(desc) / 2, worth = products / TASK_PRODUCTS / plan.row_blocks;

@@ -33,6 +33,7 @@ struct cvl_dw_strip {
     ptrdiff_t            w_channel;
     const int32_t       *lookup;                   /* x's lane of each written one, of channel 0; NULL: the same lane */
     int                  x_lanes;                  /* that lookup refers to */
+    ptrdiff_t            x_ahead, out_ahead;       /* elements to what is fetched for a later task; 0: nothing is */
 };
 
 struct cvl_dw_band {
@@ -82,6 +83,7 @@ struct cvl_dw_plan {
     int    rows, panels, row_blocks, panel_blocks; /* in a task: positions of a residue class; how many tasks */
     int    in_rows, in_columns, out_rows, out_columns;   /* of what is turned at once */
     size_t scratch_floats;                         /* of a slot */
+    bool   ahead;                                  /* each task fetches what the next one reads */
 };
 int                cvl_dw_lanes(const cvl_ctx *ctx);
 struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw);

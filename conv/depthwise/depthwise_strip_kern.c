@@ -84,6 +84,19 @@ CVL_INLINE int taps_before(int distance, int tap)
     return distance <= 0 ? 0 : LIKELY(tap == 1) ? distance : (distance - 1) / tap + 1;
 }
 
+/* What a later task reads first and writes there, into the second-level cache. Lines to be written too: strips do not
+ * write in order, and to wait for them took as long as to wait for x. */
+CVL_INLINE void fetch(const struct cvl_dw_strip *s, const float *x, const float *out)
+{
+    const int columns = s->columns.count * s->columns.stride;
+    x += (s->rows.taps - s->rows.stride) * s->rows.x + s->x_ahead;
+    for (int row = 0; row < s->rows.stride; row++, x += s->rows.x)
+        for (int i = 0; i < columns; i++)
+            __builtin_prefetch(x + i * s->columns.x, 0, 2);
+    for (int i = 0; i < s->columns.count; i++)
+        __builtin_prefetch(out + s->out_ahead + i * s->columns.out, 1, 2);
+}
+
 /* Positions past the last column are summed from what is inside and not stored. */
 CVL_INLINE void sum_rows(const struct cvl_dw_strip *s, const struct shape shape)
 {
@@ -102,6 +115,8 @@ CVL_INLINE void sum_rows(const struct cvl_dw_strip *s, const struct shape shape)
         const int taps = (last < rows.taps ? last : rows.taps) - first;
         const float *from = x + first * rows.tap * rows.x, *w = s->w + first * rows.w;
         vf sums[TILE];
+        if (s->x_ahead)
+            fetch(s, x, out);
         UNROLL
         for (int t = 0; t < shape.tile; t++)
             sums[t] = bias;

@@ -53,6 +53,8 @@ static struct cvl_dw_strip start_strip(const struct job *job, const struct block
                      .out = columns->out_step * out->column },
         .channels = dw->in_channels, .w_channel = dw->lanes,
         .lookup = dw->looks_up ? dw->lookup : NULL,
+        .x_ahead = job->plan.ahead ? job->plan.rows * rows->step * in->row : 0,
+        .out_ahead = job->plan.ahead ? job->plan.rows * rows->out_step * out->row : 0,
     };
 }
 
