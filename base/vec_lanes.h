@@ -30,6 +30,21 @@ LANE_LOOP vf vf_load_range(const float *p, int from, int to)
 }
 #endif
 
+/* To lanes [from, to) at p; the others are not touched. */
+#if defined(__AVX2__) && !defined(__AVX512F__)
+CVL_INLINE void vf_store_range(float *p, vf v, int from, int to)
+{
+    const vi lane = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    _mm256_maskstore_ps(p, (__m256i)((lane >= from) & (lane < to)), (__m256)v);
+}
+#elif !defined(__AVX512F__)
+LANE_LOOP void vf_store_range(float *p, vf v, int from, int to)
+{
+    for (int i = from; i < to; i++)
+        p[i] = v[i];
+}
+#endif
+
 /* The same of lanes that lie `stride` elements apart. */
 LANE_LOOP vf vf_load_strided_range(const float *p, ptrdiff_t stride, int from, int to)
 {

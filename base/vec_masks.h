@@ -24,12 +24,12 @@ CVL_INLINE vf vf_load_lanes(const float *p, vf_lanes lanes)
 {
     return lanes.from == 0 && lanes.to == VF_LANES ? vf_load(p) : vf_load_range(p, lanes.from, lanes.to);
 }
-CVL_INLINE void vf_store_lanes(float *p, vf v, vf_lanes lanes)   /* from 0 on */
+CVL_INLINE void vf_store_lanes(float *p, vf v, vf_lanes lanes)
 {
-    if (lanes.to == VF_LANES)
+    if (lanes.from == 0 && lanes.to == VF_LANES)
         vf_store(p, v);
     else
-        vf_store_part(p, v, lanes.to);
+        vf_store_range(p, v, lanes.from, lanes.to);
 }
 #endif
 

@@ -9,25 +9,27 @@
 #define DECLARE(level) \
     extern const struct cvl_dw_strip_kern cvl_dw_strip_kern_##level; \
     extern const struct cvl_dw_band_kern cvl_dw_band_kern_##level, cvl_dw_stream_kern_##level, \
-                                         cvl_dw_narrow_kern_##level; \
+                                         cvl_dw_narrow_kern_##level, cvl_dw_spread_kern_##level; \
     extern const struct cvl_dw_turn_kern cvl_dw_turn_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define STRIP_ENTRY(level) &cvl_dw_strip_kern_##level,
 #define BAND_ENTRY(level) &cvl_dw_band_kern_##level,
 #define STREAM_ENTRY(level) &cvl_dw_stream_kern_##level,
 #define NARROW_ENTRY(level) &cvl_dw_narrow_kern_##level,
+#define SPREAD_ENTRY(level) &cvl_dw_spread_kern_##level,
 #define TURN_ENTRY(level) &cvl_dw_turn_kern_##level,
 static const struct cvl_dw_strip_kern *const strip_kerns[] = { CVL_ISA_LIST(STRIP_ENTRY) };
 static const struct cvl_dw_band_kern *const band_kerns[] = { CVL_ISA_LIST(BAND_ENTRY) };
 static const struct cvl_dw_band_kern *const stream_kerns[] = { CVL_ISA_LIST(STREAM_ENTRY) };
 static const struct cvl_dw_band_kern *const narrow_kerns[] = { CVL_ISA_LIST(NARROW_ENTRY) };
+static const struct cvl_dw_band_kern *const spread_kerns[] = { CVL_ISA_LIST(SPREAD_ENTRY) };
 static const struct cvl_dw_turn_kern *const turn_kerns[] = { CVL_ISA_LIST(TURN_ENTRY) };
 
 /* Tasks: enough of them, each worth its start. Rows that a task walks down: more gain nothing. */
 enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, TASK_ROWS = 28 };
 
 /* Images and a task's part of them, where the next part is fetched meanwhile. */
-enum { STREAM_BYTES = 4 << 20, STREAM_PART = 256 << 10 };
+enum { STREAM_BYTES = 12 << 20, STREAM_PART = 512 << 10 };
 
 /* Whole planes, whose rows are read in order, where so many panels make tasks enough. */
 enum { PLANE_TASKS = 4 };
@@ -89,6 +91,16 @@ static const struct cvl_dw_band_kern *kern_3x3(const struct cvl_dw *dw)
     return NULL;
 }
 
+/* BWD_DATA of 3 x 3 taps and a stride of two, where only the last vector of a row of dy may lie beyond it. */
+static bool spreads(const struct cvl_dw *dw)
+{
+    const cvl_conv_desc *desc = dw->desc;
+    const int first = desc->pad_left / 2, last = (desc->w - 1 + desc->pad_left) / 2 + 1;
+    const int whole = (cvl_divide_up(last - first, dw->lanes) - 1) * dw->lanes;
+    return desc->pass == CVL_BWD_DATA && !dw->looks_up && desc->r == 3 && desc->s == 3 && desc->dil_h == 1
+        && desc->dil_w == 1 && desc->stride_h == 2 && desc->stride_w == 2 && first + whole <= cvl_conv_q(desc);
+}
+
 /* Columns along the lanes or channels: `lanes` says, else what was faster. */
 static bool is_band(const struct cvl_dw *dw)
 {
@@ -98,7 +110,8 @@ static bool is_band(const struct cvl_dw *dw)
         return false;
     if (dw->looks_up || dw->variant.knob[CVL_DW_TURN])
         return dw->looks_up || dw->variant.knob[CVL_DW_TURN] == 1;
-    return kern_3x3(dw) || (desc->r * desc->s <= BAND_TAPS && columns.count > dw->lanes / 2 && columns.out_step == 1);
+    return kern_3x3(dw) || spreads(dw)
+        || (desc->r * desc->s <= BAND_TAPS && columns.count > dw->lanes / 2 && columns.out_step == 1);
 }
 
 /* What comes from beyond the second-level cache is read in order, a few rows of all channels at a time, while the next
@@ -129,12 +142,15 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
     const struct cvl_dw_band_kern *by_rows = plan.bands ? kern_3x3(dw) : NULL;
     if (by_rows)
         plan.band = by_rows;
+    plan.spreads = plan.bands && spreads(dw);
+    if (plan.spreads)
+        plan.band = spread_kerns[dw->ctx->isa];
     plan.turns_in = !plan.bands && in == CVL_NCHW;
     plan.turns_out = !plan.bands && out == CVL_NCHW;
     plan.rows = cvl_divide_up(count, cvl_divide_up(count, TASK_ROWS));
-    if (by_rows && desc->n * dw->panels >= PLANE_TASKS)
+    if ((by_rows || plan.spreads) && desc->n * dw->panels >= PLANE_TASKS)
         plan.rows = count;
-    else if (plan.bands && !by_rows)
+    else if (plan.bands && !by_rows && !plan.spreads)
         plan.rows = cvl_divide_up(plan.rows, plan.strip->tile) * plan.strip->tile;
     plan.ahead = streams(dw, &plan);
     if (plan.ahead)

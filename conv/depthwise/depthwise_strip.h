@@ -83,6 +83,7 @@ struct cvl_dw_plan {
     int    rows, panels, row_blocks, panel_blocks; /* in a task: positions of a residue class; how many tasks */
     int    in_rows, in_columns, out_rows, out_columns;   /* of what is turned at once */
     size_t scratch_floats;                         /* of a slot */
+    bool   spreads;                                /* bands, of all residue classes at once (depthwise_spread_kern.c) */
     bool   ahead;                                  /* each task fetches what the next one reads */
 };
 int                cvl_dw_lanes(const cvl_ctx *ctx);

@@ -179,6 +179,23 @@ static int planes_of(const struct cvl_dw *dw, const struct block *block)
     return last.first + last.lanes - cvl_dw_panel_of(dw, block->first_panel).first;
 }
 
+/* Rows and columns of all residue classes at once. */
+static void sum_spread(const struct job *job, const struct block *block, const struct view *in, const struct view *out)
+{
+    const struct cvl_dw *dw = job->dw;
+    const cvl_conv_desc *desc = dw->desc;
+    const int channel = cvl_dw_panel_of(dw, block->first_panel).first, first = 2 * block->first_row;
+    const ptrdiff_t at = channel * dw->out.at[1] + first * out->row;
+    job->plan.band->band(&(struct cvl_dw_band){
+        .rows = { .origin = -desc->pad_top - first, .extent = cvl_conv_p(desc), .x = in->row, .w = desc->s * dw->lanes,
+                  .count = cvl_min(2 * block->last_row, desc->h) - first, .out = out->row },
+        .columns = { .origin = -desc->pad_left, .extent = cvl_conv_q(desc), .count = desc->w, .w = dw->lanes },
+        .x = in->base + channel * dw->in.at[1], .w = job->w + block->first_panel * panel_floats(dw),
+        .out = out->base + at, .finish = finish_of(job, channel, out->base + at), .planes = planes_of(dw, block),
+        .w_panel = panel_floats(dw), .x_plane = dw->in.at[1], .out_plane = dw->out.at[1],
+    });
+}
+
 static void sum_bands(const struct job *job, const struct block *block, const struct view *in, const struct view *out)
 {
     const struct cvl_dw *dw = job->dw;
@@ -212,7 +229,9 @@ static void data_task(int task, int slot, void *arg)
     };
     const struct view in = { (float *)job->in + block.image * job->dw->in.at[0], job->dw->in.at[2], job->dw->in.at[3] };
     const struct view out = { job->out + block.image * job->dw->out.at[0], job->dw->out.at[2], job->dw->out.at[3] };
-    if (plan->bands)
+    if (plan->spreads)
+        sum_spread(job, &block, &in, &out);
+    else if (plan->bands)
         sum_bands(job, &block, &in, &out);
     else if (plan->turns_in || plan->turns_out)
         sum_turned(job, &block, &in, &out, job->scratch + slot * plan->scratch_floats);
