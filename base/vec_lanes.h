@@ -85,4 +85,13 @@ LANE_LOOP vf vf_lookup(vf v, vi index)
 }
 #endif
 
+/* Lane i of the result is the sum of rows[i]. */
+CVL_INLINE vf vf_sum_rows(vf rows[VF_LANES])
+{
+    for (int half = VF_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            rows[i] = vf_zip_low(rows[i], rows[i + half]) + vf_zip_high(rows[i], rows[i + half]);
+    return rows[0];
+}
+
 #endif

@@ -42,7 +42,8 @@ CVL_INLINE vf_elements vf_elements_of(int from, int to)
 }
 
 /* The even elements of a run of two vectors, and the odd ones, in an order of lanes that vf_order_pairs puts right:
- * shuffles of two vectors across their quarters would take a multiply-add's place on Zen 4. Of even elements in that
+ * shuffles of two vectors across their quarters would take a multiply-add's place on Zen 4; vf_disorder_pairs brings
+ * other lanes into that order. Of even elements in that
  * order vf_follow_pairs makes those that follow one later: after the last comes the last lane of `after`. */
 #if VF_LANES == 16
 CVL_INLINE void vf_part_pairs(vf low, vf high, vf *even, vf *odd)
@@ -53,6 +54,10 @@ CVL_INLINE void vf_part_pairs(vf low, vf high, vf *even, vf *odd)
 CVL_INLINE vf vf_order_pairs(vf v)
 {
     return __builtin_shufflevector(v, v, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+}
+CVL_INLINE vf vf_disorder_pairs(vf v)
+{
+    return __builtin_shufflevector(v, v, 0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
 }
 CVL_INLINE vf vf_follow_pairs(vf even, vf after)
 {
@@ -66,6 +71,7 @@ CVL_INLINE void vf_part_pairs(vf low, vf high, vf *even, vf *odd)
     *odd = __builtin_shufflevector(low, high, 1, 3, 9, 11, 5, 7, 13, 15);
 }
 CVL_INLINE vf vf_order_pairs(vf v) { return __builtin_shufflevector(v, v, 0, 1, 4, 5, 2, 3, 6, 7); }
+CVL_INLINE vf vf_disorder_pairs(vf v) { return vf_order_pairs(v); }
 CVL_INLINE vf vf_follow_pairs(vf even, vf after)
 {
     return __builtin_shufflevector(even, after, 1, 4, 3, 6, 5, 2, 7, 15);
@@ -77,6 +83,7 @@ CVL_INLINE void vf_part_pairs(vf low, vf high, vf *even, vf *odd)
     *odd = __builtin_shufflevector(low, high, 1, 3, 5, 7);
 }
 CVL_INLINE vf vf_order_pairs(vf v) { return v; }
+CVL_INLINE vf vf_disorder_pairs(vf v) { return v; }
 CVL_INLINE vf vf_follow_pairs(vf even, vf after) { return __builtin_shufflevector(even, after, 1, 2, 3, 7); }
 #endif
 
@@ -115,5 +122,15 @@ CVL_INLINE vf vf_below(vf v, vf_some lanes) { return (vf)(lanes & (vi)__builtin_
 CVL_INLINE vf vf_above(vf v, vf_some lanes) { return (vf)(lanes & (vi)__builtin_shufflevector(v, v, 1, 2, 3, 0)); }
 #endif
 #endif
+
+/* sum + a * b in these lanes, sum in the others. */
+CVL_INLINE vf vf_add_product(vf sum, vf a, vf b, vf_some lanes)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_mask3_fmadd_ps((__m512)a, (__m512)b, (__m512)sum, lanes);
+#else
+    return vf_select(lanes, sum + a * b, sum);
+#endif
+}
 
 #endif

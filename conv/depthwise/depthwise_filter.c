@@ -5,9 +5,15 @@
  * filter. */
 #include "base/threads.h"
 #include "conv/depthwise/depthwise.h"
+#include "conv/depthwise/depthwise_strip.h"
 #include "conv/depthwise/grouped.h"
 
 #include <string.h>
+
+#define DECLARE(level) extern const struct cvl_dw_dual_kern cvl_dw_dual_kern_##level;
+CVL_ISA_LIST(DECLARE)
+#define DUAL_ENTRY(level) &cvl_dw_dual_kern_##level,
+static const struct cvl_dw_dual_kern *const dual_kerns[] = { CVL_ISA_LIST(DUAL_ENTRY) };
 
 enum { TASKS = 16, PART_ROWS = 8, BAND_FLOATS = 8 << 10 };
 
@@ -16,6 +22,7 @@ struct job {
     const float            *x, *y, *residual;
     float                  *dw, *totals, *bands;
     struct cvl_axis         rows, columns;
+    const struct cvl_dw_dual_kern *dual;           /* planes are summed where they lie; or NULL */
     int                     parts, part_rows;      /* of the images' rows, for a unit */
     int                     band_rows;             /* of y, that are worked on at once */
     size_t                  x_floats, y_floats;    /* of a slot's bands */
@@ -26,6 +33,18 @@ struct job {
 /* Kernels read whole vectors. */
 static bool brings_y(const struct cvl_group *group) { return !group->out_last || !group->whole; }
 
+/* 3 x 3 taps of planes, of which what lies beyond the image falls into the first and the last vector of a row. Rows of
+ * half a vector are better transposed: 7 x 7 ran at 16 GFLOP/s here, at 24 with channels along the lanes. */
+static bool is_dual(const struct cvl_group *group, const struct cvl_axis *rows, const struct cvl_axis *columns)
+{
+    const cvl_conv_desc *desc = group->desc;
+    const int lanes = group->kern->lanes, whole = (cvl_divide_up(columns->count, lanes) - 1) * lanes;
+    return group->mode == CVL_GROUP_EACH && desc->x_layout == CVL_NCHW && desc->y_layout == CVL_NCHW && desc->r == 3
+        && desc->s == 3 && desc->dil_h == 1 && desc->dil_w == 1 && rows->step == columns->step && rows->step <= 2
+        && columns->first > -3 && 2 * columns->count > lanes
+        && (whole == 0 || columns->first + whole * columns->step + 1 < columns->extent);
+}
+
 static struct job job_of(const struct cvl_group *group)
 {
     const cvl_conv_desc *desc = group->desc;
@@ -34,11 +53,15 @@ static struct job job_of(const struct cvl_group *group)
         .panel_floats = (ptrdiff_t)desc->r * desc->s * group->in_channels * group->kern->lanes,
         .w_apart = group->w.at[0] == 1 ? desc->k : 1,
     };
+    if (is_dual(group, &job.rows, &job.columns))
+        job.dual = dual_kerns[group->ctx->isa];
     const int rows = desc->n * job.rows.count;
     job.parts = cvl_max(1, cvl_min(rows / PART_ROWS, TASKS / group->units));
     job.part_rows = cvl_divide_up(rows, job.parts);
     job.parts = job.part_rows > 0 ? cvl_divide_up(rows, job.part_rows) : 1;
     job.band_rows = cvl_max(1, cvl_min(job.rows.count, job.part_rows));
+    if (job.dual)
+        return job;
     if (cvl_group_brings(group) || brings_y(group)) {
         const double floats = (double)job.columns.extent * job.rows.step * group->pitch;
         const int fit = floats * job.band_rows > BAND_FLOATS ? (int)(BAND_FLOATS / floats) : job.band_rows;
@@ -129,6 +152,25 @@ static void bring_y(const struct job *job, const struct block *block)
     group->move->bring(&bring);
 }
 
+/* Rows of planes where they lie. */
+static void add_dual(const struct job *job, const struct block *block)
+{
+    const struct cvl_group *group = job->group;
+    const struct cvl_axis *rows = &job->rows, *columns = &job->columns;
+    const int lanes = group->kern->lanes, channel = block->unit * group->unit_groups;
+    job->dual->add(&(struct cvl_dw_dual){
+        .rows = { .origin = rows->first + block->from * rows->step, .stride = rows->step, .tap = 1,
+                  .extent = rows->extent, .taps = rows->taps, .count = block->to - block->from, .x = group->in.at[2],
+                  .w = group->w.at[2] / job->w_apart * lanes, .out = group->out.at[2] },
+        .columns = { .origin = columns->first, .stride = columns->step, .tap = 1, .extent = columns->extent,
+                     .taps = columns->taps, .count = columns->count, .x = 1,
+                     .w = group->w.at[3] / job->w_apart * lanes, .out = 1 },
+        .x = job->x + cvl_offset(&group->in, block->image, channel, 0, 0), .x_plane = group->in.at[1],
+        .y = job->y + cvl_offset(&group->out, block->image, channel, block->from, 0), .y_plane = group->out.at[1],
+        .planes = cvl_group_count(group, block->unit), .totals = block->totals,
+    });
+}
+
 static void add_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
@@ -145,6 +187,10 @@ static void add_task(int task, int slot, void *arg)
         block.image = row / p;
         block.from = row % p;
         block.to = cvl_min(cvl_min(block.from + job->band_rows, p), block.from + last - row);
+        if (job->dual) {
+            add_dual(job, &block);
+            continue;
+        }
         block.band = cvl_group_band_of(group, block.from, block.to);
         if (block.x)
             cvl_group_bring_in(group, job->x, block.image, block.unit, &block.band, block.x);

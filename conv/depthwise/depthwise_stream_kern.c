@@ -3,19 +3,11 @@
  * the sums of all rows of outputs that it meets, which stay in registers until their last row of taps: three with a
  * stride of one, two with two. So memory is read and written in order, and nine multiply-adds of a vector take three
  * loads; with a stride of two, three loads and as many shuffles, that part even columns from odd ones. */
-#include "conv/depthwise/depthwise_run.h"
-
-enum { VECTORS = 4, TAPS = 3, LIVE = 3 };      /* side by side; sums of a column that wait */
-
-/* What an instance of the template is made for. rare: of a residual, or of an activation that needs registers. */
-struct shape { int vectors, stride; bool rare; };
-
-/* What is inside of the image, of the first vector's loads and of the last one's, for each of them: the vectors at
- * taps 0, 1, 2; or with a stride of two the lower and upper half of the columns, and the one column after these. */
-struct edges { vf_lanes first[TAPS], last[TAPS], stored; };
+#include "conv/depthwise/depthwise_edges.h"
 
 struct stream {
     struct edges edges;
+    vf_lanes     stored;         /* of the last vector */
     bool         clipped;
     float        low, high;
     vf           weights[TAPS * TAPS], bias;
@@ -23,28 +15,6 @@ struct stream {
     ptrdiff_t    out;            /* of row 0, from the band's out */
     int          lanes;          /* of the last vector */
 };
-
-CVL_INLINE vf load(const struct shape shape, const struct edges *edges, int v, int part, const float *x)
-{
-    return v == shape.vectors - 1 ? vf_load_lanes(x, edges->last[part])
-         : v == 0 ? vf_load_lanes(x, edges->first[part]) : vf_load(x);
-}
-
-/* The columns under the three taps of a row, for vector v. */
-CVL_INLINE void load_taps(const struct shape shape, const struct edges *edges, int v, const float *x, vf values[TAPS])
-{
-    x += v * VF_LANES * shape.stride;
-    if (shape.stride == 1) {
-        UNROLL
-        for (int s = 0; s < TAPS; s++)
-            values[s] = vf_keep(load(shape, edges, v, s, x + s));
-    } else {
-        const vf low = load(shape, edges, v, 0, x), high = load(shape, edges, v, 1, x + VF_LANES);
-        const vf after = load(shape, edges, v, 2, x + VF_LANES + 1);
-        vf_part_pairs(low, high, &values[0], &values[1]);
-        values[2] = vf_follow_pairs(values[0], after);
-    }
-}
 
 /* To sums [from, to) of each vector, by row tap `last`, last - stride, ... */
 CVL_INLINE void add_row(const struct shape shape, const struct stream *stream, const float *x, int from, int to,
@@ -101,7 +71,7 @@ CVL_INLINE void store_row(const struct cvl_dw_band *b, const struct shape shape,
     UNROLL
     for (int v = 0; v < shape.vectors - 1; v++)
         vf_store(out + v * VF_LANES, sums[v]);
-    vf_store_lanes(out + (shape.vectors - 1) * VF_LANES, sums[shape.vectors - 1], stream->edges.stored);
+    vf_store_lanes(out + (shape.vectors - 1) * VF_LANES, sums[shape.vectors - 1], stream->stored);
 }
 
 /* Row t of the image meets outputs t, t-1 and t-2, if there are those. Where one does not exist it is summed up for
@@ -159,26 +129,6 @@ CVL_INLINE void sum_even(const struct cvl_dw_band *b, const struct shape shape, 
     }
 }
 
-/* Lanes of a vector, the first at `column`, that are inside. */
-CVL_INLINE vf_lanes lanes_inside(const struct cvl_dw_band *b, int column)
-{
-    const int left = b->columns.extent - column, to = left < 0 ? 0 : left < VF_LANES ? left : VF_LANES;
-    const int from = column < 0 ? -column : 0;
-    return vf_lanes_of(from < to ? from : to, to);
-}
-
-CVL_INLINE struct edges edges_of(const struct cvl_dw_band *b, const struct shape shape, int column, int lanes)
-{
-    const int last = column + (shape.vectors - 1) * VF_LANES * shape.stride;
-    struct edges edges = { .stored = vf_lanes_of(0, lanes) };
-    for (int part = 0; part < TAPS; part++) {
-        const int at = shape.stride == 1 ? part : part == 2 ? VF_LANES + 1 : part * VF_LANES;
-        edges.first[part] = lanes_inside(b, column + at);
-        edges.last[part] = lanes_inside(b, last + at);
-    }
-    return edges;
-}
-
 struct part { int column, columns, plane, planes; };
 
 /* Some columns of some planes. */
@@ -186,7 +136,8 @@ CVL_INLINE void sum_part(const struct cvl_dw_band *b, const struct shape shape, 
 {
     const int column = b->columns.origin + part->column * shape.stride;
     const int lanes = part->columns - (shape.vectors - 1) * VF_LANES;
-    struct stream stream = { .edges = edges_of(b, shape, column, lanes), .lanes = lanes };
+    struct stream stream = { .edges = edges_of(&b->columns, shape, column), .stored = vf_lanes_of(0, lanes),
+                             .lanes = lanes };
     stream.clipped = clips(&b->finish, &stream.low, &stream.high);
     for (int plane = part->plane; plane < part->plane + part->planes; plane++) {
         const float *w = plane_weights(b, plane);

@@ -48,6 +48,16 @@ struct cvl_dw_band {
     ptrdiff_t            x_channel, w_channel;
 };
 
+/* BWD_FILTER of a panel of planes: totals[tap, plane] += sum of dy * x. axis.out: from a row of dy to the next; axis.w:
+ * from a tap's vector of totals to the next. */
+struct cvl_dw_dual {
+    struct cvl_dw_axis   rows, columns;
+    const float         *x, *y;                    /* at point (0,0); at position (0,0) */
+    ptrdiff_t            x_plane, y_plane;
+    int                  planes;
+    float               *totals;
+};
+
 /* to[point*lanes + lane] = from[lane*plane + point], zero in lanes past the last, and back. */
 struct cvl_dw_turn {
     const float         *from;
@@ -67,6 +77,9 @@ struct cvl_dw_strip_kern {
 enum { CVL_DW_PAIRS = 16 };
 struct cvl_dw_band_kern {
     void (*band)(const struct cvl_dw_band *band);
+};
+struct cvl_dw_dual_kern {
+    void (*add)(const struct cvl_dw_dual *dual);
 };
 struct cvl_dw_turn_kern {
     void (*turn)(const struct cvl_dw_turn *turn);
