@@ -11,8 +11,8 @@
  * strips; NCHW in bands, or in strips of planes that are turned into points of a vector of channels in workspace and
  * back: with 5x5 taps and more that costs little. Dilation makes several images of every dil-th column, and BWD_DATA
  * with a stride several of every stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into
- * blocks of seven taps. Padding is never read: rows, columns and vectors that lie on it are skipped with their products,
- * and at an edge in bands lanes are masked.
+ * blocks of seven taps. Padding is never read: rows, columns and vectors that lie on it are skipped with their
+ * products, and at an edge in bands lanes are masked.
  *
  * Memory: the filter is packed in panels of lanes (in workspace where it is not constant); turned planes take a task's
  * rows of 16 channels for each thread; BWD_FILTER (depthwise_filter.c) sums in parts, at most 16 filters' worth, and

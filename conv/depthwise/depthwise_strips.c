@@ -169,7 +169,8 @@ static void sum_band(const struct job *job, const struct block *block, const str
         .x = in->base + channel / dw->out_channels * dw->in_channels * dw->in.at[1] + rows->x * in->row,
         .w = job->w + number * panel_floats(dw) + rows->w * w_r + columns->w * w_s + lane, .out = out->base + at,
         .finish = finish_of(job, channel, out->base + at), .planes = planes, .w_panel = panel_floats(dw),
-        .x_plane = dw->in.at[1], .out_plane = dw->out.at[1], .channels = dw->in_channels, .x_channel = dw->in.at[1], .w_channel = lanes,
+        .x_plane = dw->in.at[1], .out_plane = dw->out.at[1], .channels = dw->in_channels, .x_channel = dw->in.at[1],
+        .w_channel = lanes,
     });
 }
 
