@@ -10,13 +10,14 @@
  * rows, or where the taps are 3 x 3 one row after another, two to a vector where they are narrow. NHWC is summed in
  * strips; NCHW in bands, or in strips of planes that are turned into points of a vector of channels in workspace and
  * back: with 5x5 taps and more that costs little. Dilation makes several images of every dil-th column, and BWD_DATA
- * with a stride several of every stride-th (conv/axis.h), so that one kernel serves all. Long filters are cut into
- * blocks of seven taps. Padding is never read: rows, columns and vectors that lie on it are skipped with their
- * products, and at an edge in bands lanes are masked.
+ * with a stride several of every stride-th (conv/axis.h), so that one kernel serves all; only with 3 x 3 taps and a
+ * stride of two are they summed in one pass. Long filters are cut into blocks of seven taps. Padding is never read:
+ * rows, columns and vectors that lie on it are skipped with their products, and at an edge in bands lanes are masked.
  *
  * Memory: the filter is packed in panels of lanes (in workspace where it is not constant); turned planes take a task's
  * rows of 16 channels for each thread; BWD_FILTER (depthwise_filter.c) sums in parts, at most 16 filters' worth, and
- * brings planes into lanes a band at a time. Multiplications: those of the formula without padding.
+ * brings planes into lanes a band at a time unless taps are 3 x 3. Multiplications: those of the formula without
+ * padding.
  * Where it loses: filters of more than some 15 x 15 taps on large images, which an FFT multiplies faster; NCHW with a
  * stride of two and other than 3 x 3 taps, half of whose loads cross cache lines; NCHW with stride_w above 2, gathered
  * lane by lane. */

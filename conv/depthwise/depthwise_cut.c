@@ -7,18 +7,20 @@
 #include <math.h>
 
 #define DECLARE(level) \
-    extern const struct cvl_dw_strip_kern cvl_dw_strip_kern_##level; \
+    extern const struct cvl_dw_strip_kern cvl_dw_strip_kern_##level, cvl_dw_quad_kern_##level; \
     extern const struct cvl_dw_band_kern cvl_dw_band_kern_##level, cvl_dw_stream_kern_##level, \
                                          cvl_dw_narrow_kern_##level, cvl_dw_spread_kern_##level; \
     extern const struct cvl_dw_turn_kern cvl_dw_turn_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define STRIP_ENTRY(level) &cvl_dw_strip_kern_##level,
+#define QUAD_ENTRY(level) &cvl_dw_quad_kern_##level,
 #define BAND_ENTRY(level) &cvl_dw_band_kern_##level,
 #define STREAM_ENTRY(level) &cvl_dw_stream_kern_##level,
 #define NARROW_ENTRY(level) &cvl_dw_narrow_kern_##level,
 #define SPREAD_ENTRY(level) &cvl_dw_spread_kern_##level,
 #define TURN_ENTRY(level) &cvl_dw_turn_kern_##level,
 static const struct cvl_dw_strip_kern *const strip_kerns[] = { CVL_ISA_LIST(STRIP_ENTRY) };
+static const struct cvl_dw_strip_kern *const quad_kerns[] = { CVL_ISA_LIST(QUAD_ENTRY) };
 static const struct cvl_dw_band_kern *const band_kerns[] = { CVL_ISA_LIST(BAND_ENTRY) };
 static const struct cvl_dw_band_kern *const stream_kerns[] = { CVL_ISA_LIST(STREAM_ENTRY) };
 static const struct cvl_dw_band_kern *const narrow_kerns[] = { CVL_ISA_LIST(NARROW_ENTRY) };
@@ -91,14 +93,21 @@ static const struct cvl_dw_band_kern *kern_3x3(const struct cvl_dw *dw)
     return NULL;
 }
 
-/* BWD_DATA of 3 x 3 taps and a stride of two, where only the last vector of a row of dy may lie beyond it. */
+/* BWD_DATA of 3 x 3 taps and a stride of two. */
+static bool is_even_data(const struct cvl_dw *dw)
+{
+    const cvl_conv_desc *desc = dw->desc;
+    return desc->pass == CVL_BWD_DATA && !dw->looks_up && desc->r == 3 && desc->s == 3 && desc->dil_h == 1
+        && desc->dil_w == 1 && desc->stride_h == 2 && desc->stride_w == 2;
+}
+
+/* The same, where only the last vector of a row of dy may lie beyond it. */
 static bool spreads(const struct cvl_dw *dw)
 {
     const cvl_conv_desc *desc = dw->desc;
     const int first = desc->pad_left / 2, last = (desc->w - 1 + desc->pad_left) / 2 + 1;
     const int whole = (cvl_divide_up(last - first, dw->lanes) - 1) * dw->lanes;
-    return desc->pass == CVL_BWD_DATA && !dw->looks_up && desc->r == 3 && desc->s == 3 && desc->dil_h == 1
-        && desc->dil_w == 1 && desc->stride_h == 2 && desc->stride_w == 2 && first + whole <= cvl_conv_q(desc);
+    return is_even_data(dw) && first + whole <= cvl_conv_q(desc);
 }
 
 /* Columns along the lanes or channels: `lanes` says, else what was faster. */
@@ -153,6 +162,9 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
     else if (plan.bands && !by_rows && !plan.spreads)
         plan.rows = cvl_divide_up(plan.rows, plan.strip->tile) * plan.strip->tile;
     plan.ahead = streams(dw, &plan);
+    plan.quads = !plan.bands && !plan.turns_in && !plan.turns_out && !plan.ahead && is_even_data(dw);
+    if (plan.quads)
+        plan.strip = quad_kerns[dw->ctx->isa];
     if (plan.ahead)
         plan.rows = cvl_min(plan.rows, stream_rows(dw));
     plan.rows = cvl_min(knob[CVL_DW_ROWS] ? knob[CVL_DW_ROWS] : plan.rows, count);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * BWD_FILTER of depthwise and grouped: dw[k,c,r,s] = sum over n,p,q of x * dy, with channels along the lanes whatever
- * the layout. A task sums a part of the rows of one unit into vectors of totals in workspace, ordered like the raw
- * filter; planes are transposed a band at a time. Then the parts are added up and the lanes transposed into the
- * filter. */
+ * the layout; 3 x 3 taps of planes with columns along them (depthwise_dual_kern.c). A task sums a part of the rows of
+ * one unit into vectors of totals in workspace, ordered like the raw filter; planes are transposed a band at a time.
+ * Then the parts are added up and the lanes transposed into the filter. */
 #include "base/threads.h"
 #include "conv/depthwise/depthwise.h"
 #include "conv/depthwise/depthwise_strip.h"

@@ -97,6 +97,7 @@ struct cvl_dw_plan {
     int    in_rows, in_columns, out_rows, out_columns;   /* of what is turned at once */
     size_t scratch_floats;                         /* of a slot */
     bool   spreads;                                /* bands, of all residue classes at once (depthwise_spread_kern.c) */
+    bool   quads;                                  /* strips, likewise (depthwise_quad_kern.c) */
     bool   ahead;                                  /* each task fetches what the next one reads */
 };
 int                cvl_dw_lanes(const cvl_ctx *ctx);

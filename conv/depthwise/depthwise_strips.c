@@ -100,6 +100,27 @@ static void sum_classes(const struct job *job, const struct block *block, const 
     }
 }
 
+/* Rows and columns of all residue classes at once, for each panel. */
+static void sum_quads(const struct job *job, const struct block *block, const struct view *in, const struct view *out)
+{
+    const struct cvl_dw *dw = job->dw;
+    const cvl_conv_desc *desc = dw->desc;
+    const int first = 2 * block->first_row;
+    for (int number = block->first_panel; number < block->last_panel; number++) {
+        const struct cvl_dw_panel panel = cvl_dw_panel_of(dw, number);
+        float *to = out->base + first * out->row + panel.first;
+        job->plan.strip->strip(&(struct cvl_dw_strip){
+            .rows = { .origin = -desc->pad_top - first, .extent = cvl_conv_p(desc), .x = in->row,
+                      .w = desc->s * dw->lanes, .count = cvl_min(2 * block->last_row, desc->h) - first,
+                      .out = out->row },
+            .columns = { .origin = -desc->pad_left, .extent = cvl_conv_q(desc), .count = desc->w, .x = in->column,
+                         .w = dw->lanes, .out = out->column },
+            .x = in->base + panel.first, .w = job->w + number * panel_floats(dw), .out = to,
+            .finish = finish_of(job, panel.first, to), .lanes = panel.lanes,
+        });
+    }
+}
+
 /* ---- planes turned into points of channels, a panel at a time ---- */
 
 /* Rows from `first` on, points of a vector each, lie at `scratch`. */
@@ -230,7 +251,9 @@ static void data_task(int task, int slot, void *arg)
     };
     const struct view in = { (float *)job->in + block.image * job->dw->in.at[0], job->dw->in.at[2], job->dw->in.at[3] };
     const struct view out = { job->out + block.image * job->dw->out.at[0], job->dw->out.at[2], job->dw->out.at[3] };
-    if (plan->spreads)
+    if (plan->quads)
+        sum_quads(job, &block, &in, &out);
+    else if (plan->spreads)
         sum_spread(job, &block, &in, &out);
     else if (plan->bands)
         sum_bands(job, &block, &in, &out);
