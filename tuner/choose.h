@@ -7,7 +7,7 @@
 #include "tuner/record.h"
 
 #define CVL_TIE 0.02               /* candidates this close to the fastest are as fast */
-#define CVL_TIE_MOST 0.03          /* past this, intervals that overlap speak of a busy machine, not of equal speed */
+#define CVL_TIE_MOST 0.05          /* past this, intervals that overlap speak of a busy machine, not of equal speed */
 #define CVL_REASON_MAX 192
 
 /* The revision of an algorithm, negative when there is none of that name. */

@@ -15,8 +15,7 @@
 static const struct bar { int samples; double times; } bars[] = { { 1, 2.5 }, { 2, 1.06 }, { 3, 1.02 }, { 4, 0.99 } };
 #define AS_EXPECTED 1.2         /* so far behind by one sample and by its estimate, it is slow: bursts of 1.6 times pass
                                    over several candidates' first samples on a shared machine, alone they say nothing */
-#define SAMPLES_OF_PATIENCE 8   /* after these, */
-#define GAIN_MOST 0.05          /* a possible gain of so much is not worth more */
+#define SAMPLES_OF_PATIENCE 8   /* after these, a possible gain of CVL_TIE_MOST is not worth more */
 #define ROUNDING 1e-6           /* the largest rel_error of those that only round, about */
 #define DOMINATED 1.5           /* so far behind one that is no worse, it is of no use to any query */
 
@@ -78,7 +77,7 @@ static bool is_of_no_gain(const struct cvl_measurement *one, const struct cvl_me
 {
     const struct cvl_stats ratio = cvl_race_ratio(one, fastest);
     return ratio.samples >= CVL_SAMPLES_OF_INTERVAL &&
-           ratio.low >= 1 - (ratio.samples < SAMPLES_OF_PATIENCE ? CVL_TIE : GAIN_MOST);
+           ratio.low >= 1 - (ratio.samples < SAMPLES_OF_PATIENCE ? CVL_TIE : CVL_TIE_MOST);
 }
 
 /* In what decides between two that are as fast. */
