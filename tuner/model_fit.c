@@ -4,9 +4,8 @@
  *      slopes, which all candidates of the group share;
  *   2. an offset for each setting of the knobs, a random effect (Robinson 1991): a kernel of another kind must not
  *      shift the mean of all.
- * A record counts by its samples: one that left the race after its first run may have been disturbed. Trained on
- * ResNet-50 and VGG-16 (one thread, Zen 4), the regret on DeepLab-v3 was 8.7 % without the offsets: oneDNN's kernel
- * for plain layouts, twice too slow in 3x3 layers, made its blocked ones look slow in dilated ones. */
+ * A record counts by its samples: one that left the race after its first run may have been disturbed. The offsets came
+ * after oneDNN's kernel for plain layouts, twice too slow in 3x3 layers, made its blocked ones look slow in dilated ones. */
 #include "tuner/model_fit.h"
 
 #include <math.h>
