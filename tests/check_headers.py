@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """check_headers.py ROOT BUILD COMPILER...: every header compiles alone, without a warning; the public ones with no
-other include path than their own, as C11, C99 and, where there is a C++ compiler, as C++11. Headers of the GPU backend
-are counted as left out where the vendor's headers that they include are not installed."""
+other include path than their own, as C11, C99 and, where there is a C++ compiler, as C++11. Headers of what wraps a
+vendor's library are counted as left out where the vendor's headers that they include are not installed."""
 import os
 import re
 import shutil
@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wstrict-prototypes", "-Werror", "-fsyntax-only"]
 KERNEL = ["-DCVL_ISA_LEVEL=generic", "-DCVL_VEC_BYTES=16", "-Wno-psabi", "-Wno-pedantic", "-Wno-unused-parameter"]
-
-
-VENDORS = re.compile(r"fatal error: '?(?:cuda|cudnn|library_types)\w*\.h'?:? (?:No such file|file not found)")
-GPU = ("base/cuda/", "conv/cuda/")
+VENDORS = re.compile(r"fatal error: '?(?:cuda\w*|cudnn\w*|library_types|oneapi/dnnl/\w+)\.h'?:? "
+                     r"(?:No such file|file not found)")
+WRAPPERS = ("base/cuda/", "conv/cuda/", "conv/onednn/")
 
 
 def headers(root):
@@ -62,7 +61,7 @@ def main():
         said = list(pool.map(lambda job: compile_alone(*job), work))
     faults = left_out = 0
     for (command, header), text in zip(work, said):
-        if header.startswith(GPU) and VENDORS.search(text):
+        if header.startswith(WRAPPERS) and VENDORS.search(text):
             left_out += 1
         elif text:
             faults += 1

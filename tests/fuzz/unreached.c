@@ -7,7 +7,7 @@ void cvl_isa_parse(void);
 void cvl_isa_name(void);
 void cvl_device_get(void);
 void cvl_threads_available(void);
-void cvl_rates_nominal(void);
+void cvl_rates_of(void);
 void cvl_rates_measure(void);
 
 void cvl_isa_best(void) { abort(); }
@@ -15,5 +15,5 @@ void cvl_isa_parse(void) { abort(); }
 void cvl_isa_name(void) { abort(); }
 void cvl_device_get(void) { abort(); }
 void cvl_threads_available(void) { abort(); }
-void cvl_rates_nominal(void) { abort(); }
+void cvl_rates_of(void) { abort(); }
 void cvl_rates_measure(void) { abort(); }
