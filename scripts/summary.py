@@ -91,7 +91,8 @@ def main():
         for key, layers in read(path, options.only).items():
             fastest += [row for best in layers.values() for row in best.values()]
             add_ours(layers, options.peer)
-            algorithms = sorted({a for best in layers.values() for a in best} - {"ours"}) + ["ours"]
+            present = {a for best in layers.values() for a in best}
+            algorithms = sorted(present - {"ours"}) + sorted(present & {"ours"})
             print(f"{path}: {key[0]} {key[1]}, {key[2]} thread{'s' if key[2] != '1' else ''}, {len(layers)} layers")
             print("  algorithm  layers  GFLOP/s  % peak   total ms / peak  "
                   f"worst time of {options.peer} over its own, and where")
