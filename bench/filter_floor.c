@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/ctx.h"
+#include "base/error.h"
 #include "conv/problem.h"
 #include "gemm/tile.h"
 #include "tuner/stats.h"
@@ -59,7 +60,7 @@ static cvl_status measure(struct floor_bench *f, double seconds[3])
     cvl_status status = CVL_OK;
     for (int i = -1; i < SAMPLES && status == CVL_OK; i++) {   /* the first is the warm-up */
         double at[4];
-        for (int warm = 0; warm < 2 && status == CVL_OK; warm++) {
+        for (int run = 0; run < 2 && status == CVL_OK; run++) {   /* the first warms the caches, the second is timed */
             at[0] = cvl_now();
             status = cvl_plan_run(f->plan, &f->problem.args, f->workspace);
         }
@@ -87,12 +88,14 @@ static cvl_status begin(struct floor_bench *f, const cvl_ctx *ctx)
     f->kern = cvl_gemm_kern(ctx->isa);
     f->vectors = cvl_tile_shape(f->kern, f->rows, 3, REDUCTION, NULL);
     f->bytes = cvl_plan_packed_size(f->plan);
+    if (f->bytes == 0)
+        return cvl_fail(CVL_EINVAL, "%s packs no filter", cvl_plan_candidate(f->plan));
     f->packed = zeroed(f->bytes);
     f->workspace = zeroed(cvl_plan_workspace_size(f->plan) + 1);
     f->a = zeroed((size_t)f->rows * REDUCTION * sizeof *f->a);
     f->out = zeroed((size_t)f->rows * CVL_TILE_VECTORS * CVL_TILE_LANES * sizeof *f->out);
     if (!f->packed || !f->workspace || !f->a || !f->out)
-        return CVL_ENOMEM;
+        return cvl_fail(CVL_ENOMEM, "no memory for a packed filter of %zu bytes", f->bytes);
     f->problem.args.packed = f->packed;
     return cvl_plan_pack(f->plan, &f->problem.args, f->packed);
 }
@@ -100,6 +103,8 @@ static cvl_status begin(struct floor_bench *f, const cvl_ctx *ctx)
 static cvl_status compare(cvl_ctx *ctx, struct floor_bench *f, const cvl_conv_desc *desc, const char *candidate)
 {
     double seconds[3];
+    char problem[CVL_CONV_TEXT_MAX];
+    cvl_conv_print(desc, problem, sizeof problem);
     cvl_status status = cvl_problem_create(desc, 1, NULL, &f->problem);
     if (status == CVL_OK)
         status = cvl_plan_create(ctx, desc, candidate, &f->plan);
@@ -108,8 +113,8 @@ static cvl_status compare(cvl_ctx *ctx, struct floor_bench *f, const cvl_conv_de
     if (status == CVL_OK)
         status = measure(f, seconds);
     if (status == CVL_OK)
-        printf("%s %s: %.4f ms; its filter's %.1f MB multiplied by %d rows: %.4f ms (%.3f of it), read: %.4f ms\n",
-               cvl_plan_candidate(f->plan), cvl_ctx_isa(ctx), 1e3 * seconds[0], 1e-6 * (double)f->bytes, f->rows,
+        printf("%s %s %s: %.4f ms; its filter's %.1f MB multiplied by %d rows: %.4f ms (%.3f of it), read: %.4f ms\n",
+               problem, cvl_plan_candidate(f->plan), cvl_ctx_isa(ctx), 1e3 * seconds[0], 1e-6 * (double)f->bytes, f->rows,
                1e3 * seconds[1], seconds[1] / seconds[0], 1e3 * seconds[2]);
     cvl_free(f->packed);
     cvl_free(f->workspace);

@@ -235,12 +235,12 @@ static int data_variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct c
         { .knob = { [CVL_IGEMM_PACK] = 1 } }, { .knob = { [CVL_IGEMM_CHUNK] = 1024 } },
         { .knob = { CVL_IGEMM_COLUMNS, 96 } }, { .knob = { [CVL_IGEMM_PIXELS] = LONG_BLOCK } },
     };
-    const int products = desc->r * desc->s * desc->c / desc->groups;
+    const struct cvl_igemm g = cvl_igemm_of(ctx, desc, &all[0]);
     struct way ways[sizeof all / sizeof *all];
     int count = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all && count < max; i++) {
         int before = 0;
-        if (all[i].knob[CVL_IGEMM_PIXELS] == LONG_BLOCK && products > LONG_BLOCK_PRODUCTS)
+        if (all[i].knob[CVL_IGEMM_PIXELS] == LONG_BLOCK && g.taps * g.in_channels > LONG_BLOCK_PRODUCTS)
             continue;
         ways[count] = way_of(ctx, desc, &all[i]);
         while (before < count && !same(&ways[before], &ways[count]))
