@@ -29,6 +29,9 @@ struct cvl_cpu {
 };
 
 const struct cvl_cpu *cvl_cpu_info(void);
+
+/* Bytes of the third-level cache; 8 MiB where that is unknown. */
+static inline size_t cvl_cpu_l3(void) { return cvl_cpu_info()->l3 ? cvl_cpu_info()->l3 : (size_t)1 << 23; }
 enum cvl_isa cvl_isa_best(void);                 /* of this build, on this machine */
 const char  *cvl_isa_name(enum cvl_isa isa);     /* "avx2" */
 int          cvl_isa_parse(const char *name);    /* -1: no such level in this build */

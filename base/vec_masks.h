@@ -43,8 +43,8 @@ CVL_INLINE vf_elements vf_elements_of(int from, int to)
 
 /* The even elements of a run of two vectors, and the odd ones, in an order of lanes that vf_order_pairs puts right:
  * shuffles of two vectors across their quarters would take a multiply-add's place on Zen 4; vf_disorder_pairs brings
- * other lanes into that order. Of even elements in that
- * order vf_follow_pairs makes those that follow one later: after the last comes the last lane of `after`. */
+ * other lanes into that order. Of even elements in that order vf_follow_pairs makes those that follow one later: after
+ * the last comes the last lane of `after`. */
 #if VF_LANES == 16
 CVL_INLINE void vf_part_pairs(vf low, vf high, vf *even, vf *odd)
 {

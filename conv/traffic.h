@@ -9,7 +9,7 @@
 /* So many bytes together come from memory, being more than half of the third-level cache. */
 static inline bool cvl_comes_from_memory(double bytes)
 {
-    const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
+    const double l3 = (double)cvl_cpu_l3();
     return bytes > l3 / 2;
 }
 

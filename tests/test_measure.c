@@ -225,7 +225,7 @@ static void test_rounds_interleave_from_a_rotating_start(void **state)
 /* One, or two where a candidate touches much of the third-level cache: its second run is not from hot caches yet. */
 static void test_warm_ups(void **state)
 {
-    const size_t l3 = cvl_cpu_info()->l3 ? cvl_cpu_info()->l3 : 1 << 23;
+    const size_t l3 = cvl_cpu_l3();
     struct bout bout;
     prepare(&bout, (struct act[]){ { .us = 200 }, { .us = 210, .workspace = l3 / 4 }, { .us = 220 }, { .us = 0 } });
     bout.options.exhaustive = true;

@@ -235,7 +235,7 @@ static size_t footprint(const struct cvl_arena *arena)
 static int warm_ups(const struct cvl_arena *arena, const struct cvl_contender *contender)
 {
     const cvl_plan *plan = contender->out->plan;
-    const size_t l3 = cvl_cpu_info()->l3 ? cvl_cpu_info()->l3 : 1 << 23;
+    const size_t l3 = cvl_cpu_l3();
     return tensor_bytes(arena) + plan->workspace_bytes + plan->packed_bytes > l3 / 4 ? 2 : 1;
 }
 

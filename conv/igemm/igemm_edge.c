@@ -94,6 +94,7 @@ static bool is_short(const struct cvl_tile *tile, const struct cvl_tile *loops)
     return loops->count[0] * loops->count[2] * tile->vectors <= SHORT;
 }
 
+/* The tile, reading a copy of what it sees; false where that does not fit. */
 static bool multiply_window(const struct cvl_igemm_block *block, struct cvl_tile tile, const struct cvl_tile *loops,
                             const struct cvl_axis *columns, int position)
 {
@@ -123,13 +124,12 @@ void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_t
                          const struct cvl_tile *loops, const struct cvl_axis *columns, int position)
 {
     const struct cvl_gemm_kern *kern = block->job->igemm->kern;
-    if (is_short(tile, loops)) {
-        if (block->job->cut.in_place && multiply_window(block, *tile, loops, columns, position))
-            return;
-        if (!block->job->cut.in_place) {
-            kern->tile[tile->vectors](tile);
-            return;
-        }
+    const bool in_place = block->job->cut.in_place, few = is_short(tile, loops);
+    if (few && in_place && multiply_window(block, *tile, loops, columns, position))
+        return;
+    if (few && !in_place) {
+        kern->tile[tile->vectors](tile);
+        return;
     }
     struct cvl_tile bare = *tile;
     for (int loop = 0; loop < 3; loop++) {

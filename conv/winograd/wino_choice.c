@@ -55,7 +55,7 @@ static double fetched_floats(const struct cvl_wino *w)
 static double traffic_cycles(const struct cvl_wino *w)
 {
     const double l2 = cvl_cpu_info()->l2 ? (double)cvl_cpu_info()->l2 : 1 << 20, lines = 16;
-    const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
+    const double l3 = (double)cvl_cpu_l3();
     const double filter = fetched_floats(w) / lines;
     const double v = (double)w->v_floats, products = (double)w->m_floats * w->groups;
     const bool spills = (v + w->m_floats) * sizeof(float) > 0.8 * l2;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/machine.h"
 #include "conv/accuracy.h"
+#include "conv/traffic.h"
 #include "conv/winograd/wino_filter.h"
 
 #include <math.h>
@@ -75,10 +76,9 @@ double cvl_wino_filter_cycles(const struct cvl_wino_filter *f)
 static double seconds_of(const struct cvl_wino_filter *f)
 {
     const struct cvl_rates *rates = &f->ctx->rates;
-    const double l3 = cvl_cpu_info()->l3 ? (double)cvl_cpu_info()->l3 : 1 << 23;
     const double image = (double)cvl_conv_bytes(f->desc, CVL_X) + (double)cvl_conv_bytes(f->desc, CVL_Y);
     const double tiles = f->staged ? (double)(f->rows.wino.v_floats + f->lanes.wino.v_floats) * sizeof(float) : 0;
-    const double moved = image + tiles > 0.5 * l3 ? image + 2 * tiles : 0;
+    const double moved = cvl_comes_from_memory(image + tiles) ? image + 2 * tiles : 0;
     return cvl_wino_filter_cycles(f) * 2 * f->gemm->lanes / rates->f32_flops + moved / (4 * rates->copy_dram) + 1e-6;
 }
 
