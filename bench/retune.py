@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""retune.py [--bench COMMAND] [--net NET] [--threads N] [--times 5] [--layout L]
+"""retune.py [--bench COMMAND] [--net NET] [--threads N] [--times 5] [--layout L] [--mode M]
 
-Tunes a network several times from nothing, audits each result (conv-bench --audit races the stored candidates again), and
-prints how long each tuning took, what it lost, and which choices flipped outside the tie band:
+Tunes a network from nothing and then several times again, audits each result (conv-bench --audit races the stored
+candidates again), and prints how long each tuning took, what it lost, and which choices flipped:
 
-- between tunings: a choice that is not the layer's usual one, and by the median of the ratios that all tunings measured
-  is more than 2 % faster or slower than it;
+- against the tuning before: another candidate is chosen. It is outside the tie band when neither tuning found the two
+  to be equal (within 2 % of the fastest, or with an overlapping interval): both were sure, and one of them was wrong, or
+  the machine has changed. --mode exhaustive tells which: what flips there, where every candidate runs every round, no
+  amount of measuring settles.
 - in an audit: another process found another candidate to be certainly faster. That counts what each tuning chose badly,
   and also what differs from process to process, such as where their memory came to lie.
 
-Exits with 1 when more than --flips percent of all choices flipped between tunings, or the mean regret is above --most
-percent.
+Exits with 1 when more than --flips percent of the choices flipped outside the tie band, or the mean regret is above
+--most percent.
 """
 import argparse
-import collections
 import csv
 import os
 import re
@@ -24,8 +25,7 @@ import subprocess
 import sys
 import tempfile
 
-TIE = 0.02
-TOTAL = re.compile(r"audited (\d+) of \d+ layers; regret (-?[\d.]+) %.*?, (-?[\d.]+) % at worst; (\d+) choices? flipped")
+TOTAL = re.compile(r"audited \d+ of \d+ layers; regret (-?[\d.]+) %.*?, (-?[\d.]+) % at worst; (\d+) choices? flipped")
 
 
 def run(command):
@@ -34,29 +34,39 @@ def run(command):
 
 
 def choices_of(path):
-    """{layer: (chosen candidate, {candidate: ms})}"""
+    """{layer: {candidate: its row}} of those that were measured"""
     layers = {}
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            chosen, times = layers.get(row["name"], (None, {}))
             if row["median_ms"]:
-                times[row["candidate"]] = float(row["median_ms"])
-            layers[row["name"]] = (row["candidate"] if row["chosen"] == "1" else chosen, times)
+                layers.setdefault(row["name"], {})[row["candidate"]] = row
     return layers
 
 
-def flips_between(runs):
-    """[(layer, run, choice, usual choice, ratio of their times)] of those outside the tie band."""
+def chosen(rows):
+    return next((name for name, row in rows.items() if row["chosen"] == "1"), None)
+
+
+def ties(rows, candidate):
+    """Is it one of those that the tuning found to be as fast as the fastest?"""
+    return candidate in rows and (rows[candidate]["chosen"] == "1" or rows[candidate]["reason"].startswith("as fast as"))
+
+
+def times_slower(rows, candidate, other):
+    """What it took over what the other took there; not a number: one of them did not run."""
+    if candidate not in rows or other not in rows:
+        return float("nan")
+    return float(rows[candidate]["median_ms"]) / float(rows[other]["median_ms"])
+
+
+def flips_between(before, after):
+    """[(layer, choice before, choice after, their ratio then and now, outside the tie band?)]"""
     flips = []
-    for layer in runs[0]:
-        usual = collections.Counter(run[layer][0] for run in runs).most_common(1)[0][0]
-        for number, one in enumerate(runs, 1):
-            choice = one[layer][0]
-            ratios = [times[choice] / times[usual] for _, times in (run[layer] for run in runs)
-                      if choice in times and usual in times]
-            ratio = statistics.median(ratios) if ratios else float("inf")
-            if choice != usual and not 1 / (1 + TIE) <= ratio <= 1 + TIE:
-                flips.append((layer, number, choice, usual, ratio))
+    for layer, rows in after.items():
+        was, now = chosen(before[layer]), chosen(rows)
+        if was != now:
+            outside = not ties(before[layer], now) and not ties(rows, was)
+            flips.append((layer, was, now, times_slower(before[layer], now, was), times_slower(rows, now, was), outside))
     return flips
 
 
@@ -66,17 +76,23 @@ def retune(arguments, number):
         command = shlex.split(arguments.bench) + ["--net", arguments.net, "--layout", arguments.layout, "--threads",
                                                   arguments.threads, "--cache", os.path.join(folder, "cache")]
         results = os.path.join(folder, "tuned.csv")
-        tuned = run(command + ["--csv", results])
+        tuned = run(command + ["--mode", arguments.mode, "--csv", results])
         audit = run(command + ["--audit"])
         choices = choices_of(results)
     took = re.search(r"([\d.]+) s: \d+/\d+ layers", tuned)
-    layers, regret, worst, flipped = TOTAL.search(audit).groups()
+    regret, worst, flipped = TOTAL.search(audit).groups()
     print(f"{number}: tuned in {took[1] if took else '?'} s, regret {regret} %, {worst} % at worst, {flipped} flips in the "
           "audit", flush=True)
     for line in audit.splitlines():
         if "FLIP" in line:
             print("  ", line, flush=True)
-    return choices, int(layers), int(flipped), float(regret)
+    return choices, int(flipped), float(regret)
+
+
+def print_flips(flips):
+    for layer, was, now, then, today, outside in flips:
+        print(f"   {layer}: {now} after {was}, {then:.3f} of its time then and {today:.3f} now"
+              f"{', OUTSIDE the tie band' if outside else ''}", flush=True)
 
 
 def main():
@@ -85,17 +101,26 @@ def main():
     parser.add_argument("--net", default="resnet50")
     parser.add_argument("--layout", default="nchw")
     parser.add_argument("--threads", default="1")
+    parser.add_argument("--mode", default="tune", choices=("tune", "exhaustive"))
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--flips", type=float, default=2)
     parser.add_argument("--most", type=float, default=1.5)
     arguments = parser.parse_args()
-    runs, layers, audited, regrets = zip(*[retune(arguments, i + 1) for i in range(arguments.times)])
-    flips, choices, regret = flips_between(runs), sum(layers), statistics.mean(regrets)
-    for layer, number, choice, usual, ratio in flips:
-        print(f"   {layer}: {choice} in tuning {number}, usually {usual}, {ratio:.3f} of its time")
-    print(f"{len(flips)} of {choices} choices flipped between tunings, {100 * len(flips) / choices:.1f} %; {sum(audited)} "
-          f"in audits; mean regret {regret:.2f} %")
-    sys.exit(100 * len(flips) > arguments.flips * choices or regret > arguments.most)
+    choices, audited, regret = retune(arguments, 0)
+    flips, regrets, count = [], [regret], 0
+    for number in range(1, arguments.times + 1):
+        before = choices
+        choices, flipped, regret = retune(arguments, number)
+        changed = flips_between(before, choices)
+        print_flips(changed)
+        flips += changed
+        count += len(choices)
+        audited += flipped
+        regrets.append(regret)
+    outside, mean = sum(flip[-1] for flip in flips), statistics.mean(regrets)
+    print(f"{outside} of {count} choices flipped outside the tie band, {100 * outside / count:.1f} %; {len(flips)} in all; "
+          f"{audited} in audits; mean regret {mean:.2f} %")
+    sys.exit(100 * outside > arguments.flips * count or mean > arguments.most)
 
 
 if __name__ == "__main__":
