@@ -4,13 +4,13 @@
 #include "base/alloc.h"
 #include "conv/algo.h"
 #include "conv/reference/oracle.h"
+#include "tuner/caches.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #define PACKS 3
-#define PACK_AGAIN_S 0.002      /* a longer packing is timed once */
-#define REFILLS 50              /* a run as long as so many fillings of the second-level cache is hot after any other */
+#define PACK_AGAIN_S 0.0004     /* a longer packing is timed once */
 
 void cvl_contender_settle(struct cvl_contender *contender, cvl_outcome outcome, const char *format, ...)
 {
@@ -149,7 +149,7 @@ bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender
     return true;
 }
 
-static cvl_status run(struct cvl_arena *arena, struct cvl_contender *contender, int runs)
+cvl_status cvl_contender_run(struct cvl_arena *arena, const struct cvl_contender *contender, int runs)
 {
     cvl_conv_args args = arena->on_device.args;
     cvl_status status = CVL_OK;
@@ -180,8 +180,10 @@ static cvl_status run_checked(struct cvl_arena *arena, struct cvl_contender *con
         status = device->fill(device, arena->workspace, 0xff, plan->workspace_bytes);
     const double start = arena->now();
     if (status == CVL_OK)
-        status = run(arena, contender, 1);
+        status = cvl_contender_run(arena, contender, 1);
     const double seconds = arena->now() - start;
+    if (!on_gpu(arena) && cvl_caches_are_filled(arena, contender))
+        arena->latest = NULL;
     if (status == CVL_OK)
         status = cvl_device_problem_fetch(&arena->on_device);
     return status == CVL_OK ? time_first(arena, contender, seconds) : status;
@@ -210,73 +212,12 @@ bool cvl_contender_check(struct cvl_arena *arena, struct cvl_contender *contende
     return true;
 }
 
-static size_t tensor_bytes(const struct cvl_arena *arena)
-{
-    const cvl_conv_desc *desc = &arena->problem.desc;
-    return cvl_conv_bytes(desc, CVL_X) + cvl_conv_bytes(desc, CVL_W) + cvl_conv_bytes(desc, CVL_Y);
-}
-
-/* All that the candidates touch. */
-static size_t footprint(const struct cvl_arena *arena)
-{
-    size_t workspace = 0, packed = 0;
-    for (const struct cvl_contender *one = arena->contenders; one < arena->contenders + arena->count; one++) {
-        packed += one->owns_packed ? one->out->plan->packed_bytes : 0;
-        if (one->out->plan->workspace_bytes > workspace)
-            workspace = one->out->plan->workspace_bytes;
-    }
-    return tensor_bytes(arena) + workspace + packed;
-}
-
-/* How many runs of its own make the caches hot. The third level gives the room of other data away only little by
- * little: after others, runs with a filter of 8 MB took 1.11, 1.02 and 1.00 times what they took later on, with one of
- * 25 MB 1.17, 1.11 and 1.02 times, so that after one warm-up the larger filter looked the slower (layer4.0.conv2 of
- * ResNet-50). */
-static int warm_ups(const struct cvl_arena *arena, const struct cvl_contender *contender)
-{
-    const cvl_plan *plan = contender->out->plan;
-    const size_t l3 = cvl_cpu_l3();
-    return tensor_bytes(arena) + plan->workspace_bytes + plan->packed_bytes > l3 / 4 ? 2 : 1;
-}
-
-/* Where the third level holds everything, also after another candidate's run, what is to be fetched from there again is
- * a second level's worth at most, less than a fiftieth of a long run. Half of it must be enough: where the packed
- * filters together were larger than that, a candidate after one that shares its filter looked a quarter faster than its
- * equal. */
-static bool is_long(const struct cvl_arena *arena, const struct cvl_contender *contender)
-{
-    const struct cvl_cpu *cpu = cvl_cpu_info();
-    const double refill_s = (double)cpu->l2 / (arena->ctx->rates.copy_l3 / arena->ctx->threads);
-    return contender->out->time.samples > 0 && contender->out->time.min > REFILLS * refill_s &&
-           footprint(arena) <= cpu->l3 / 2;
-}
-
-static cvl_status prepare_caches(struct cvl_arena *arena, struct cvl_contender *contender)
-{
-    const struct cvl_problem *problem = &arena->problem;
-    const cvl_conv_args *args = &problem->args;
-    if (arena->state == CVL_HOT)
-        return arena->latest == contender || is_long(arena, contender)
-                   ? CVL_OK : run(arena, contender, warm_ups(arena, contender));
-    const double start = arena->now();
-    cvl_evict(&arena->evictor);
-    if (arena->state == CVL_COLD_FILTER) {
-        cvl_touch(args->x, cvl_conv_bytes(&problem->desc, CVL_X));
-        cvl_touch(args->y, cvl_conv_bytes(&problem->desc, CVL_Y));
-        cvl_touch(arena->workspace, contender->out->plan->workspace_bytes);
-        if (args->residual)
-            cvl_touch(args->residual, problem->written_bytes);
-    }
-    arena->eviction_s = arena->now() - start;
-    return CVL_OK;
-}
-
 static cvl_status sample_cpu(struct cvl_arena *arena, struct cvl_contender *contender, int runs, double *seconds)
 {
-    cvl_status status = prepare_caches(arena, contender);
+    cvl_status status = cvl_caches_prepare(arena, contender);
     const double start = arena->now();
     if (status == CVL_OK)
-        status = run(arena, contender, runs);
+        status = cvl_contender_run(arena, contender, runs);
     *seconds = (arena->now() - start) / runs;
     return status;
 }

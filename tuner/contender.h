@@ -31,7 +31,7 @@ struct cvl_arena {
     struct cvl_device_problem on_device; /* of a CPU's device: the problem itself */
     struct cvl_gpu_timing gpu;           /* sets: 0 on a CPU */
     struct cvl_evictor    evictor;
-    const struct cvl_contender *latest;  /* who ran last, and left the caches as it likes them */
+    const struct cvl_contender *latest;  /* who left the caches as it likes them; NULL: nobody */
     void                 *workspace;     /* as large as the largest that a live contender needs */
     size_t                checked, indices[CVL_CHECKED_OUTPUTS];
     double                want[CVL_CHECKED_OUTPUTS];
@@ -54,9 +54,10 @@ void cvl_contender_settle(struct cvl_contender *contender, cvl_outcome outcome, 
 bool cvl_contender_pack(struct cvl_arena *arena, struct cvl_contender *contender);
 bool cvl_contender_check(struct cvl_arena *arena, struct cvl_contender *contender);
 
-/* Seconds of one run in a sample of `runs`, the caches prepared as the state says; negative: settled. Hot are the
- * caches after runs of the candidate's own: one or two more, which are not timed, when another ran last; not where a
- * run is long and the caches hold all that the candidates touch. */
+/* Runs it on the problem's tensors, and waits for the end. */
+cvl_status cvl_contender_run(struct cvl_arena *arena, const struct cvl_contender *contender, int runs);
+
+/* Seconds of one run in a sample of `runs`, the caches prepared as the state says (tuner/caches.h); negative: settled. */
 double cvl_contender_sample(struct cvl_arena *arena, struct cvl_contender *contender, int runs);
 
 #endif
