@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "conv/desc.h"
 #include "conv/problem.h"
 
 #include <limits.h>
@@ -21,6 +22,7 @@
 #define DEFAULT_PROBLEMS 1500
 #define SHARES_PROBLEMS  1000    /* fewer random problems say nothing about shares */
 #define FILL_EVERY       4       /* one problem in so many is also run with one of the other fills */
+#define LARGE            (1 << 19)   /* elements written */
 #define CONVS_MAX        64
 #define SKIPPED          77      /* the exit status that meson and automake know */
 #define BENCH_SECONDS    0.3     /* for one candidate */
@@ -35,6 +37,7 @@ struct options {
 
 /* ---- checking ---- */
 
+/* Adversarial fills are about values, which a large result has no more of than a small one. */
 static bool check_text(struct harness *harness, const char *text)
 {
     cvl_conv_desc desc;
@@ -42,7 +45,8 @@ static bool check_text(struct harness *harness, const char *text)
         printf("FAILED  %s: %s\n", text, cvl_last_error());
         return false;
     }
-    for (int fill = 0; fill < FILLS; fill++)
+    const int fills = cvl_conv_count(&desc, cvl_conv_written(desc.pass)) > LARGE ? 1 : FILLS;
+    for (int fill = 0; fill < fills; fill++)
         harness_check(harness, &desc, (enum fill)fill);
     return true;
 }
