@@ -113,10 +113,15 @@ static const struct command {
     int       (*run)(struct job *job);
     int         least, most;           /* operands */
 } commands[] = {
-    { "show", show, 0, 1 << 20 },      { "explain", explain, 1, 1 << 20 }, { "untuned", untuned, 0, 1 << 20 },
+    { "show", show, 0, 1 << 20 },
+    { "explain", explain, 1, 1 << 20 },
+    { "untuned", untuned, 0, 1 << 20 },
     { "digest", digest, 0, 1 << 20 },
-    { "diff", cache_diff_files, 2, 2 },            { "export", cache_export, 1, 1 },         { "import", cache_import, 1, 1 << 20 },
-    { "merge", cache_merge, 1, 1 << 20 },    { "prune", cache_prune, 0, 0 },
+    { "diff", cache_diff_files, 2, 2 },
+    { "export", cache_export, 1, 1 },
+    { "import", cache_import, 1, 1 << 20 },
+    { "merge", cache_merge, 1, 1 << 20 },
+    { "prune", cache_prune, 0, 0 },
 };
 
 static const struct command *find_command(const char *name)

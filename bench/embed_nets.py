@@ -6,7 +6,8 @@ import pathlib
 import sys
 
 out, *grids = map(pathlib.Path, sys.argv[1:])
-lines = ['/* Made by bench/embed_nets.py from bench/nets/. */', '#include "bench/nets.h"', '', 'const struct net_text net_texts[] = {']
+lines = ['/* Made by bench/embed_nets.py from bench/nets/. */', '#include "bench/nets.h"', '',
+         'const struct net_text net_texts[] = {']
 for grid in grids:
     lines.append('    { %s,' % json.dumps(grid.stem))
     lines += ['      ' + json.dumps(line) for line in grid.read_text(encoding='ascii').splitlines(keepends=True)]

@@ -81,8 +81,8 @@ def retune(arguments, number):
         choices = choices_of(results)
     took = re.search(r"([\d.]+) s: \d+/\d+ layers", tuned)
     regret, worst, flipped = TOTAL.search(audit).groups()
-    print(f"{number}: tuned in {took[1] if took else '?'} s, regret {regret} %, {worst} % at worst, {flipped} flips in the "
-          "audit", flush=True)
+    print(f"{number}: tuned in {took[1] if took else '?'} s, regret {regret} %, {worst} % at worst, {flipped} flips in "
+          "the audit", flush=True)
     for line in audit.splitlines():
         if "FLIP" in line:
             print("  ", line, flush=True)
@@ -118,8 +118,8 @@ def main():
         audited += flipped
         regrets.append(regret)
     outside, mean = sum(flip[-1] for flip in flips), statistics.mean(regrets)
-    print(f"{outside} of {count} choices flipped outside the tie band, {100 * outside / count:.1f} %; {len(flips)} in all; "
-          f"{audited} in audits; mean regret {mean:.2f} %")
+    print(f"{outside} of {count} choices flipped outside the tie band, {100 * outside / count:.1f} %; {len(flips)} in "
+          f"all; {audited} in audits; mean regret {mean:.2f} %")
     sys.exit(100 * outside > arguments.flips * count or mean > arguments.most)
 
 

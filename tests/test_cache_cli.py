@@ -220,7 +220,8 @@ def survives_bad_input():
     refused('frobnicate', says="'frobnicate'")
     refused(says='expected a command')
     run(1, 'merge', '-o', 'no/such/place', 'in.cvl', says='no/such/place')
-    run(1, 'import', '--cache', 'good.cvl', write('more.cvl', SCHEMA, rec('im2col:rows=3', 1)), says='exported file and read-only')
+    run(1, 'import', '--cache', 'good.cvl', write('more.cvl', SCHEMA, rec('im2col:rows=3', 1)),
+        says='exported file and read-only')
     assert 'usage: conv-cache show' in run(0, '--help')
     assert run(0, '--version').startswith('conv-cache ')
 

@@ -216,7 +216,7 @@ static void test_rounds_interleave_from_a_rotating_start(void **state)
         starts[turn[0]]++;
         for (int i = 0; i < 3; i++) {
             assert_int_equal(turn[2 * i], (turn[0] + i) % 3);
-            assert_int_equal(turn[2 * i + 1], turn[2 * i]);   /* the first from caches that another left, the second counts */
+            assert_int_equal(turn[2 * i + 1], turn[2 * i]);   /* from caches that another left, and counting */
         }
     }
     assert_true(starts[0] >= 4 && starts[1] >= 4 && starts[2] >= 4);
@@ -285,7 +285,8 @@ static void test_elimination(void **state)
         { "slow as expected", { .us = 260, .workspace = 99, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 1 },
         { "clearly slower", { .us = 400, .workspace = 100, .conduct = OFF_BY_A_BIT, .expected_us = 220 },
           CVL_OUTCOME_ELIMINATED, 2 },
-        { "far slower than expected", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT, .expected_us = 300 }, CVL_OUTCOME_ELIMINATED, 1 },
+        { "far slower than expected", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT, .expected_us = 300 },
+          CVL_OUTCOME_ELIMINATED, 1 },
         { "needs less workspace", { .us = 900, .workspace = 99, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 1 },
         { "makes a smaller error", { .us = 900, .workspace = 100, .expected_us = 300 }, CVL_OUTCOME_OK, 1 },
         { "is deterministic", { .us = 900, .workspace = 100, .conduct = OFF_BY_A_BIT }, CVL_OUTCOME_OK, 1 },
@@ -429,7 +430,8 @@ static void test_estimates_are_corrected(void **state)
 static void test_a_disturbed_sample_corrects_nothing(void **state)
 {
     struct bout bout;
-    measure_acts(&bout, (struct act[]){ { .us = 200, .expected_us = 40 }, { .us = 150, .expected_us = 180 }, { .us = 0 } });
+    measure_acts(&bout, (struct act[]){ { .us = 200, .expected_us = 40 }, { .us = 150, .expected_us = 180 },
+                                        { .us = 0 } });
     assert_int_equal(bout.measured[1].outcome, CVL_OUTCOME_OK);
 }
 

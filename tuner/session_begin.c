@@ -11,9 +11,9 @@
 #define SLOW_AS_EXPECTED 1.5    /* times its own estimate */
 #define RUNS_MAX (1 << 20)
 
-/* What the estimates of an algorithm are to be multiplied by, from the one that came out best; 0: none has run yet. A time
- * far beyond its estimate says that the machine was busy: with it, one disturbed sample cost an algorithm all of its
- * candidates. */
+/* What the estimates of an algorithm are to be multiplied by, from the one that came out best; 0: none has run yet. A
+ * time far beyond its estimate says that the machine was busy: with it, one disturbed sample cost an algorithm all of
+ * its candidates. */
 static double correction(const struct cvl_session *session, const struct cvl_algo *algo)
 {
     double least = 0;
