@@ -87,11 +87,10 @@ static void multiply_rows(const struct cvl_igemm_block *block, const struct cvl_
                           struct channels channels)
 {
     struct cvl_tile tile = { .rows = 0 };
-    int inner, end;
-    cvl_igemm_inner(&class->rows, &inner, &end);
+    const struct cvl_igemm_inner inner = cvl_igemm_inner(&class->rows);
     for (int row = 0; row < cvl_igemm_rows(block, class); row++) {
         const int position = block->first_row + row;
-        if (row > 0 && position > inner && position < end) {
+        if (row > 0 && position > inner.first && position < inner.end) {
             cvl_igemm_next_row(block, &tile, &tile.b);
         } else {
             tile = start_row(block, class, row);

@@ -47,16 +47,31 @@ static inline void cvl_igemm_next_row(const struct cvl_igemm_block *block, struc
     tile->add += tile->add ? block->job->cut.out_row : 0;
 }
 
-/* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding; loops: its
- * row's reduction before it was joined, count[1] are the taps of the axis. And the positions [*first, *last) that meet
- * no padding. */
+/* A tile's reduction before its loops were joined; count[1] are the taps of the columns. */
+struct cvl_igemm_loops { int count[3]; ptrdiff_t a_step[3], b_step[3]; };
+
+static inline struct cvl_igemm_loops cvl_igemm_loops(const struct cvl_tile *tile)
+{
+    struct cvl_igemm_loops loops;
+    for (int i = 0; i < 3; i++) {
+        loops.count[i] = tile->count[i];
+        loops.a_step[i] = tile->a_step[i];
+        loops.b_step[i] = tile->b_step[i];
+    }
+    return loops;
+}
+
+/* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding. And the
+ * positions [first, end) that meet no padding. */
 void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
-                         const struct cvl_tile *loops, const struct cvl_axis *columns, int position);
-void cvl_igemm_inner(const struct cvl_axis *axis, int *first, int *last);
+                         const struct cvl_igemm_loops *loops, const struct cvl_axis *columns, int position);
+struct cvl_igemm_inner { int first, end; };
+struct cvl_igemm_inner cvl_igemm_inner(const struct cvl_axis *axis);
 
 /* igemm_zeros.c: writes the class if it is nothing but zeros, together with panels [first, first + panels), and says
  * whether it is. */
-bool cvl_igemm_clear_zeros(const struct cvl_igemm_block *block, int row_class, int column_class, int first, int panels);
+bool cvl_igemm_clear_zeros(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int column_class,
+                           int first, int panels);
 
 /* Lanes are channels, or pixels. */
 void cvl_igemm_multiply_channels(const struct cvl_igemm_block *block);

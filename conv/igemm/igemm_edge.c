@@ -89,13 +89,13 @@ static void copy_row(const struct window *window, const struct cvl_axis *columns
 }
 
 /* Sums so short that beginning another tile costs more than their products with padding. */
-static bool is_short(const struct cvl_tile *tile, const struct cvl_tile *loops)
+static bool is_short(const struct cvl_tile *tile, const struct cvl_igemm_loops *loops)
 {
     return loops->count[0] * loops->count[2] * tile->vectors <= SHORT;
 }
 
 /* The tile, reading a copy of what it sees; false where that does not fit. */
-static bool multiply_window(const struct cvl_igemm_block *block, struct cvl_tile tile, const struct cvl_tile *loops,
+static bool multiply_window(const struct cvl_igemm_block *block, struct cvl_tile tile, const struct cvl_igemm_loops *loops,
                             const struct cvl_axis *columns, int position)
 {
     const struct window window = { .first = columns->first + position * columns->step, .channels = loops->count[0],
@@ -121,7 +121,7 @@ static bool multiply_window(const struct cvl_igemm_block *block, struct cvl_tile
 }
 
 void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
-                         const struct cvl_tile *loops, const struct cvl_axis *columns, int position)
+                         const struct cvl_igemm_loops *loops, const struct cvl_axis *columns, int position)
 {
     const struct cvl_gemm_kern *kern = block->job->igemm->kern;
     const bool in_place = block->job->cut.in_place, few = is_short(tile, loops);
@@ -153,13 +153,13 @@ void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_t
     kern->finish(tile, sums, pitch);
 }
 
-void cvl_igemm_inner(const struct cvl_axis *axis, int *first, int *last)
+struct cvl_igemm_inner cvl_igemm_inner(const struct cvl_axis *axis)
 {
+    struct cvl_igemm_inner inner = { 0, axis->count };
     int other;
-    *first = 0;
-    *last = axis->count;
     if (axis->taps == 0)
-        return;
-    cvl_tap_range(0, axis->tap, axis->step, -axis->first, axis->count, axis->extent, first, &other);
-    cvl_tap_range(axis->taps - 1, axis->tap, axis->step, -axis->first, axis->count, axis->extent, &other, last);
+        return inner;
+    cvl_tap_range(0, axis->tap, axis->step, -axis->first, axis->count, axis->extent, &inner.first, &other);
+    cvl_tap_range(axis->taps - 1, axis->tap, axis->step, -axis->first, axis->count, axis->extent, &other, &inner.end);
+    return inner;
 }

@@ -48,15 +48,15 @@ static void clear(const struct cvl_igemm_block *block, const struct cvl_igemm_cl
 }
 
 /* Of some panels, as soon as their other rows are written, or of all panels at once where channels lie side by side. */
-bool cvl_igemm_clear_zeros(const struct cvl_igemm_block *block, int row_class, int column_class, int first, int panels)
+bool cvl_igemm_clear_zeros(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int column_class,
+                           int first, int panels)
 {
     const struct cvl_igemm_job *job = block->job;
     const bool by_pixel = job->igemm->out.at[1] == 1;
-    const struct cvl_igemm_class class = cvl_igemm_class(job->igemm, &job->cut, row_class, column_class);
-    const bool all_columns = class.rows.taps == 0;
-    if (!is_zero(block, &class) || (job->cut.staged && !all_columns))
+    const bool all_columns = class->rows.taps == 0;
+    if (!is_zero(block, class) || (job->cut.staged && !all_columns))
         return false;
     if ((!by_pixel || first == 0) && (!all_columns || column_class == 0))
-        clear(block, &class, all_columns, first, by_pixel ? block->panels : panels);
+        clear(block, class, all_columns, first, by_pixel ? block->panels : panels);
     return true;
 }
