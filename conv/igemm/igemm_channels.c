@@ -201,13 +201,44 @@ static void fetch_row(const struct cvl_igemm_block *block, const struct area *ar
             __builtin_prefetch(area->tile.a + block->a_row + tap * area->loops.a_step[2] + line * CVL_IGEMM_LINE);
 }
 
+/* Rows from `row` on that meet the same taps as it does. */
+static int rows_alike(const struct cvl_igemm_block *block, const struct area *area, int row)
+{
+    const int position = block->first_row + row;
+    const bool inside = position >= area->inner_rows.first && position < area->inner_rows.end;
+    return inside ? cvl_min(area->rows, area->inner_rows.end - block->first_row) - row : 1;
+}
+
+/* Columns [0, from) and [to, ...), which meet padding. */
+static void multiply_edges(const struct cvl_igemm_block *block, const struct area *area, int from, int to, int rows)
+{
+    for (int column = 0; column < area->columns; column++)
+        if (column < from || column >= to)
+            cvl_igemm_edge_column(block, &area->tile, &area->loops, &area->class.columns, column, rows);
+}
+
+/* Row by row, but for the columns at the edges where sums are short. */
 static void multiply_class(const struct cvl_igemm_block *block, struct panels *panels, struct area *area)
 {
+    const struct cvl_igemm_inner *inner = &area->inner_columns;
+    const bool apart = block->job->cut.in_place
+                    && cvl_igemm_is_short(block->channels * area->class.rows.taps, panels->count);
+    const int from = apart ? cvl_max(0, cvl_min(area->columns, inner->first - block->first_column)) : 0;
+    const int to = apart ? cvl_max(from, cvl_min(area->columns, inner->end - block->first_column)) : area->columns;
+    int edges_done = to - from == area->columns ? area->rows : 0;
     panels->next_vector = 0;
     for (int row = 0; area->columns > 0 && row < area->rows; row++) {
         place_row(block, row, panels, area);
+        if (row == edges_done) {
+            edges_done += rows_alike(block, area, row);
+            multiply_edges(block, area, from, to, edges_done - row);
+        }
+        if (from == to)
+            continue;
         fetch_row(block, area);
-        multiply_row(block, area, 0, area->columns, panels);
+        cvl_tile_skip(&area->tile, from);
+        multiply_row(block, area, from, to - from, panels);
+        cvl_tile_skip(&area->tile, -from);
     }
 }
 

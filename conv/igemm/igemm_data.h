@@ -61,10 +61,14 @@ static inline struct cvl_igemm_loops cvl_igemm_loops(const struct cvl_tile *tile
     return loops;
 }
 
-/* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding. And the
+/* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding; one column of
+ * `rows` rows that meet the same taps, given the tile of column 0, which is the better way where sums are short; and the
  * positions [first, end) that meet no padding. */
 void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
                          const struct cvl_igemm_loops *loops, const struct cvl_axis *columns, int position);
+void cvl_igemm_edge_column(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
+                           const struct cvl_igemm_loops *loops, const struct cvl_axis *columns, int column, int rows);
+bool cvl_igemm_is_short(int products, int vectors);     /* of a row of pixels that meets one tap less */
 struct cvl_igemm_inner { int first, end; };
 struct cvl_igemm_inner cvl_igemm_inner(const struct cvl_axis *axis);
 

@@ -2,16 +2,13 @@
  * Tiles at the left and right edge of an image, where the first or last rows meet padding at some taps. Products with
  * padding are left out: taps that all rows meet go first, then those that fewer rows meet, each group by a tile of
  * these rows alone, which adds to the sums. On rows of 7 pixels padding would be 2 of 21 products. Where so little is
- * summed that beginning a tile costs more than the padding, as in an RGB stem, the tile reads zeros instead: those of
- * the band, or of a copy of what it sees. */
+ * summed that beginning a tile costs more than the padding, as in an RGB stem, a tile's rows are pixels of one column:
+ * all of them meet the same taps. */
 #include "conv/igemm/igemm_data.h"
-
-#include <string.h>
 
 enum {
     SUMS_MOST = 32 * CVL_TILE_LANES,   /* no level has more registers */
-    SHORT = 32,                        /* multiply-adds with vectors for a row that meets one tap less */
-    WINDOW = 1024,                     /* floats */
+    SHORT = 48,                        /* multiply-adds with vectors for a row that meets one tap less */
 };
 
 /* Neighbouring taps [first, last) that the same rows [from, to) of a tile meet. */
@@ -68,74 +65,47 @@ static void multiply_runs(const struct cvl_gemm_kern *kern, struct cvl_tile tile
             multiply_run(kern, &run, tile);
 }
 
-/* What a tile sees, copied with zeros for padding: columns [first, first + count) of an image whose pixels hold all
- * their channels side by side. */
-struct window { int first, count, channels; };
-
-static void copy_row(const struct window *window, const struct cvl_axis *columns, ptrdiff_t column, const float *image,
-                     float *to)
+bool cvl_igemm_is_short(int products, int vectors)
 {
-    const ptrdiff_t channels = window->channels;
-    const int left = cvl_min(window->count, cvl_max(0, -window->first));
-    const int end = cvl_max(left, cvl_min(window->count, columns->extent - window->first));
-    const int runs = column == channels ? 1 : end - left;
-    const size_t run = (size_t)((end - left) / cvl_max(1, runs) * channels) * sizeof *to;
-    if (left > 0)
-        memset(to, 0, (size_t)(left * channels) * sizeof *to);
-    if (end < window->count)
-        memset(to + end * channels, 0, (size_t)((window->count - end) * channels) * sizeof *to);
-    for (int i = 0; i < runs; i++)
-        memcpy(to + (left + i) * channels, image + (left + i) * column, run);
+    return products * vectors <= SHORT;
 }
 
-/* Sums so short that beginning another tile costs more than their products with padding. */
-static bool is_short(const struct cvl_tile *tile, const struct cvl_igemm_loops *loops)
+static struct cvl_tile with_loops(const struct cvl_tile *tile, const struct cvl_igemm_loops *loops)
 {
-    return loops->count[0] * loops->count[2] * tile->vectors <= SHORT;
-}
-
-/* The tile, reading a copy of what it sees; false where that does not fit. */
-static bool multiply_window(const struct cvl_igemm_block *block, struct cvl_tile tile, const struct cvl_igemm_loops *loops,
-                            const struct cvl_axis *columns, int position)
-{
-    const struct window window = { .first = columns->first + position * columns->step, .channels = loops->count[0],
-        .count = (tile.rows - 1) * columns->step + (columns->taps - 1) * columns->tap + 1 };
-    const ptrdiff_t column = tile.a_row / columns->step, channels = window.channels;
-    float copy[WINDOW];
-    if (loops->a_step[0] != 1 || window.count * window.channels * loops->count[2] > WINDOW)
-        return false;
-    for (int i = 0; i < loops->count[2]; i++)
-        copy_row(&window, columns, column, tile.a + i * loops->a_step[2], copy + i * window.count * channels);
-    tile.a = copy;
-    tile.a_row = columns->step * channels;
-    for (int loop = 0; loop < 3; loop++) {
-        tile.count[loop] = loops->count[loop];
-        tile.b_step[loop] = loops->b_step[loop];
+    struct cvl_tile bare = *tile;
+    for (int i = 0; i < 3; i++) {
+        bare.count[i] = loops->count[i];
+        bare.a_step[i] = loops->a_step[i];
+        bare.b_step[i] = loops->b_step[i];
     }
-    tile.a_step[0] = 1;
-    tile.a_step[1] = columns->tap * channels;
-    tile.a_step[2] = window.count * channels;
-    cvl_tile_join(&tile);
-    block->job->igemm->kern->tile[tile.vectors](&tile);
-    return true;
+    return bare;
+}
+
+void cvl_igemm_edge_column(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
+                           const struct cvl_igemm_loops *loops, const struct cvl_axis *columns, int column, int rows)
+{
+    struct cvl_tile bare = with_loops(tile, loops);
+    int first, last;
+    cvl_axis_taps(columns, block->first_column + column, &first, &last);
+    cvl_tile_skip(&bare, column);
+    bare.count[1] = last - first;
+    bare.a += first * loops->a_step[1];
+    bare.b += first * loops->b_step[1];
+    bare.a_row = block->a_row;
+    bare.out_row = block->job->cut.out_row;
+    bare.b_next = 0;
+    cvl_tile_join(&bare);
+    cvl_tile_rows(block->job->igemm->kern, &bare, rows);
 }
 
 void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
                          const struct cvl_igemm_loops *loops, const struct cvl_axis *columns, int position)
 {
     const struct cvl_gemm_kern *kern = block->job->igemm->kern;
-    const bool in_place = block->job->cut.in_place, few = is_short(tile, loops);
-    if (few && in_place && multiply_window(block, *tile, loops, columns, position))
-        return;
-    if (few && !in_place) {
+    struct cvl_tile bare = with_loops(tile, loops);
+    if (!block->job->cut.in_place && cvl_igemm_is_short(loops->count[0] * loops->count[2], tile->vectors)) {
         kern->tile[tile->vectors](tile);
         return;
-    }
-    struct cvl_tile bare = *tile;
-    for (int loop = 0; loop < 3; loop++) {
-        bare.count[loop] = loops->count[loop];
-        bare.a_step[loop] = loops->a_step[loop];
-        bare.b_step[loop] = loops->b_step[loop];
     }
     if (tile->act == CVL_ACT_NONE && tile->out_lane == 1) {
         multiply_runs(kern, bare, columns, position);
