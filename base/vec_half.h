@@ -8,7 +8,8 @@
 typedef float vh __attribute__((vector_size(CVL_VEC_BYTES / 2)));
 typedef float vh_unaligned __attribute__((vector_size(CVL_VEC_BYTES / 2), aligned(4), may_alias));
 
-CVL_INLINE vh vh_load(const float *p) { return *(const vh_unaligned *)p; }
+CVL_INLINE vh   vh_load(const float *p) { return *(const vh_unaligned *)p; }
+CVL_INLINE void vh_store(float *p, vh v) { *(vh_unaligned *)p = v; }
 
 /* As vf_keep. */
 CVL_INLINE vh vh_keep(vh v)
