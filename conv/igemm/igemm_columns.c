@@ -35,17 +35,20 @@ static void shift(const struct cvl_igemm_block *block, struct channels channels,
     cvl_igemm_shift_channel(tile, block, (block->first_panel + channels.panel) * lanes + channels.first);
 }
 
-/* Some vectors of pixels by all channels. */
-static void multiply_vectors(const struct cvl_igemm_block *block, const struct cvl_tile *vectors)
+/* Some vectors of pixels by all channels. The tile is changed in place, here and below, and put back: a copy of it would
+ * wait for words that are on their way to memory behind the sums of the tile before. */
+static void multiply_vectors(const struct cvl_igemm_block *block, struct cvl_tile *tile)
 {
+    const float *a = tile->a;
+    int done = 0;
     for (int panel = 0; panel < block->panels; panel++) {
-        const struct channels channels = panel_of(block, panel);
-        struct cvl_tile tile = *vectors;
-        if (panel > 0)
-            tile.b_next = tile.b_next_vector = 0;
-        shift(block, channels, &tile);
-        cvl_tile_rows(block->job->igemm->kern, &tile, channels.count);
+        const int count = panel_of(block, panel).count;
+        tile->a = a + panel * block->b_panel;
+        cvl_tile_rows(block->job->igemm->kern, tile, count);
+        done += count;
     }
+    cvl_tile_skip(tile, -done);
+    tile->a = a;
 }
 
 static struct cvl_tile start_row(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class, int row)
@@ -62,43 +65,52 @@ static struct cvl_tile start_row(const struct cvl_igemm_block *block, const stru
     return tile;
 }
 
+static void skip_vectors(const struct cvl_gemm_kern *kern, struct cvl_tile *tile, int vectors)
+{
+    const ptrdiff_t pixels = vectors * kern->lanes;
+    tile->b += pixels;
+    tile->out += pixels * tile->out_lane;
+    tile->add += tile->add ? pixels * tile->out_lane : 0;
+}
+
 /* A row's pixels, by the channels of the tile, or by all of them where it has none. */
-static void multiply_row(const struct cvl_igemm_block *block, struct cvl_tile tile, int columns)
+static void multiply_row(const struct cvl_igemm_block *block, struct cvl_tile *tile, int rows, int columns)
 {
     const struct cvl_gemm_kern *kern = block->job->igemm->kern;
-    const int lanes = kern->lanes;
-    for (int left = columns; left > 0; left -= tile.vectors * lanes) {
-        tile.vectors = cvl_igemm_narrow(kern, cvl_min(block->job->cut.widest, cvl_divide_up(left, lanes)));
-        tile.last = cvl_min(left, tile.vectors * lanes) - (tile.vectors - 1) * lanes;
-        if (tile.rows > 0) {
-            kern->tile[tile.vectors](&tile);
+    const int lanes = kern->lanes, widest = block->job->cut.widest;
+    int done = 0;
+    for (int left = columns; left > 0; left -= tile->vectors * lanes) {
+        tile->vectors = cvl_igemm_narrow(kern, cvl_min(widest, cvl_divide_up(left, lanes)));
+        tile->last = cvl_min(left, tile->vectors * lanes) - (tile->vectors - 1) * lanes;
+        if (rows > 0) {
+            tile->rows = rows;
+            kern->tile[tile->vectors](tile);
         } else {
-            tile.b_next = tile.vectors * lanes;
-            tile.b_next_vector = lanes;
-            multiply_vectors(block, &tile);
+            tile->b_next = tile->vectors * lanes;
+            tile->b_next_vector = lanes;
+            multiply_vectors(block, tile);
         }
-        tile.b += tile.vectors * lanes;
-        tile.out += tile.vectors * lanes * tile.out_lane;
-        tile.add += tile.add ? tile.vectors * lanes * tile.out_lane : 0;
+        skip_vectors(kern, tile, tile->vectors);
+        done += tile->vectors;
     }
+    skip_vectors(kern, tile, -done);
 }
 
 static void multiply_rows(const struct cvl_igemm_block *block, const struct cvl_igemm_class *class,
                           struct channels channels)
 {
-    struct cvl_tile tile = { .rows = 0 };
     const struct cvl_igemm_inner inner = cvl_igemm_inner(&class->rows);
-    for (int row = 0; row < cvl_igemm_rows(block, class); row++) {
+    const int rows = cvl_igemm_rows(block, class), columns = cvl_igemm_columns(block, class);
+    struct cvl_tile tile = { .rows = 0 };
+    for (int row = 0; row < rows; row++) {
         const int position = block->first_row + row;
         if (row > 0 && position > inner.first && position < inner.end) {
             cvl_igemm_next_row(block, &tile, &tile.b);
         } else {
             tile = start_row(block, class, row);
-            tile.rows = channels.count;
-            if (channels.count > 0)
-                shift(block, channels, &tile);
+            shift(block, channels, &tile);
         }
-        multiply_row(block, tile, cvl_igemm_columns(block, class));
+        multiply_row(block, &tile, channels.count, columns);
     }
 }
 
