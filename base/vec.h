@@ -13,6 +13,14 @@
 #define VF_LANES (CVL_VEC_BYTES / 4)
 #define CVL_INLINE static inline __attribute__((always_inline))
 
+/* Unrolls the loop that follows, of at most `most` rounds, a plain number. */
+#define CVL_PRAGMA(text) _Pragma(#text)
+#ifdef __clang__
+#define CVL_UNROLL(most) CVL_PRAGMA(unroll)
+#else
+#define CVL_UNROLL(most) CVL_PRAGMA(GCC unroll most)
+#endif
+
 typedef float   vf __attribute__((vector_size(CVL_VEC_BYTES)));
 typedef int32_t vi __attribute__((vector_size(CVL_VEC_BYTES)));
 typedef float   vf_unaligned __attribute__((vector_size(CVL_VEC_BYTES), aligned(4), may_alias));

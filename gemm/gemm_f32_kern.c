@@ -9,6 +9,7 @@
 #include "base/vec_half.h"
 #include "gemm/tile_kern.h"
 #include "gemm/tile_reach.h"
+#include "gemm/tile_store.h"
 
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define SUMS 21
@@ -43,22 +44,22 @@ CVL_INLINE void multiply_run(const struct cvl_tile *t, const float *a, const flo
         cvl_tile_forget(&a_row, rows);
         cvl_tile_forget(&b_vector, vectors);
         cvl_tile_forget(&next_vector, vectors);
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < whole; j++)
             lanes[j] = vf_keep(vf_load(cvl_tile_reach(b, b_vector, j)));
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < shape.halves; j++)
             halves[j] = vh_keep(vh_load(cvl_tile_reach(b, b_vector, whole + j / 2) + j % 2 * (VF_LANES / 2)));
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < vectors; j++)
             __builtin_prefetch(cvl_tile_reach(b_far, next_vector, j), 0, 2);
-        UNROLL
+        CVL_UNROLL(32)
         for (int i = 0; i < rows; i++) {
             const vf element = vf_set(*cvl_tile_reach(i < CVL_TILE_REACH ? a : a_far, a_row, i % CVL_TILE_REACH));
-            UNROLL
+            CVL_UNROLL(32)
             for (int j = 0; j < whole; j++)
                 sums->whole[i * vectors + j] += element * lanes[j];
-            UNROLL
+            CVL_UNROLL(32)
             for (int j = 0; j < shape.halves; j++)
                 sums->half[i * shape.halves + j] += vf_half(element) * halves[j];
         }
@@ -99,76 +100,12 @@ CVL_INLINE void multiply(struct place *at, const struct shape shape, struct sums
     } while (advance(at));
 }
 
-CVL_INLINE vf load_lanes(const float *p, int lanes)
-{
-    return lanes == VF_LANES ? vf_load(p) : vf_load_part(p, lanes);
-}
-
-CVL_INLINE void add_rows(const struct cvl_tile *t, ptrdiff_t row, const int rows, const int vectors, int last,
-                         vf sums[SUMS])
-{
-    const float *add = t->add + row * t->out_row;
-    UNROLL
-    for (int i = 0; i < rows; i++)
-        UNROLL
-        for (int j = 0; j < vectors; j++)
-            sums[i * vectors + j] += load_lanes(add + i * t->out_row + j * VF_LANES,
-                                                j < vectors - 1 ? VF_LANES : last);
-}
-
-CVL_INLINE void add_bias(const struct cvl_tile *t, ptrdiff_t row, const int rows, const int vectors, int last,
-                         vf sums[SUMS])
-{
-    const float *by_row = t->bias + row * t->bias_row;
-    UNROLL
-    for (int j = 0; j < vectors; j++) {
-        const vf bias = t->bias_lane ? load_lanes(t->bias + j * VF_LANES, j < vectors - 1 ? VF_LANES : last)
-                                     : vf_zero();
-        UNROLL
-        for (int i = 0; i < rows; i++)
-            sums[i * vectors + j] += t->bias_lane ? bias : vf_set(by_row[i]);
-    }
-}
-
-CVL_INLINE void clip_rows(const int rows, const int vectors, float lo, float hi, vf sums[SUMS])
-{
-    const vf low = vf_set(lo), high = vf_set(hi);
-    UNROLL
-    for (int i = 0; i < rows * vectors; i++)
-        sums[i] = vf_clip(sums[i], low, high);
-}
-
-/* Straight from the registers to rows of contiguous elements, from row `row` on; `last` is a constant where the last
- * vector is whole. */
-CVL_INLINE void store_rows(const struct cvl_tile *t, ptrdiff_t row, const int rows, const int vectors, int last,
-                           vf sums[SUMS])
-{
-    float lo, hi;
-    if (t->bias)
-        add_bias(t, row, rows, vectors, last, sums);
-    if (t->add)
-        add_rows(t, row, rows, vectors, last, sums);
-    if (clips(t->act, t, &lo, &hi))
-        clip_rows(rows, vectors, lo, hi, sums);
-    const ptrdiff_t out_row = t->out_row;
-    float *out = t->out + row * out_row;
-    UNROLL
-    for (int i = 0; i < rows; i++, out += out_row) {
-        UNROLL
-        for (int j = 0; j < vectors; j++)
-            if (j < vectors - 1 || last == VF_LANES)
-                vf_store(out + j * VF_LANES, sums[i * vectors + j]);
-            else
-                vf_store_part(out + j * VF_LANES, sums[i * vectors + j], last);
-    }
-}
-
 CVL_INLINE void clear(const struct shape shape, struct sums *sums)
 {
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < shape.rows * shape.vectors; i++)
         sums->whole[i] = vf_zero();
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < shape.rows * shape.halves; i++)
         sums->half[i] = (vh){ 0 };
 }
@@ -183,9 +120,9 @@ CVL_INLINE void fetch_out(const struct cvl_tile *t, ptrdiff_t row, const struct 
 
 CVL_INLINE void join_halves(const struct shape shape, struct sums *sums)
 {
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < shape.rows; i++) {
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < shape.halves; j += 2) {
             const vh low = sums->half[i * shape.halves + j];
             sums->whole[i * shape.vectors + whole_of(shape) + j / 2]
@@ -199,12 +136,12 @@ CVL_INLINE void store_bare(const struct cvl_tile *t, ptrdiff_t row, const struct
     const int whole = whole_of(shape);
     const ptrdiff_t out_row = t->out_row;
     float *out = t->out + row * out_row;
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < shape.rows; i++, out += out_row) {
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < whole; j++)
             vf_store(out + j * VF_LANES, sums->whole[i * shape.vectors + j]);
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < shape.halves; j++)
             vh_store(out + whole * VF_LANES + j * (VF_LANES / 2), sums->half[i * shape.halves + j]);
     }
@@ -226,7 +163,7 @@ CVL_INLINE void store(const struct cvl_tile *t, ptrdiff_t row, const struct shap
         return;
     }
     float scratch[SUMS * VF_LANES];
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < rows * vectors; i++)
         vf_store(scratch + i * VF_LANES, sums->whole[i]);
     CVL_KERN(cvl_tile_finish_at)(t, row, scratch, vectors * VF_LANES);

@@ -36,11 +36,11 @@ CVL_INLINE void copy_woven(const struct cvl_copy *c, const int lanes)
     int row = 0;
     for (; row <= c->rows - VF_LANES; row += VF_LANES) {
         vf block[VF_WEAVE_MOST];
-        UNROLL
+        CVL_UNROLL(32)
         for (int lane = 0; lane < lanes; lane++)
             block[lane] = vf_load(c->from + row + lane * c->from_lane);
         vf_weave(lanes, block);
-        UNROLL
+        CVL_UNROLL(32)
         for (int i = 0; i < lanes; i++)
             vf_store(c->to + row * lanes + i * VF_LANES, block[i]);
     }
@@ -60,11 +60,11 @@ static void copy_elements(const struct cvl_copy *c)
 static void transpose_whole(const float *from, ptrdiff_t from_lane, float *to, ptrdiff_t to_row)
 {
     vf block[VF_LANES];
-    UNROLL
+    CVL_UNROLL(32)
     for (int j = 0; j < VF_LANES; j++, from += from_lane)
         block[j] = vf_load(from);
     vf_transpose(block);
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < VF_LANES; i++, to += to_row)
         vf_store(to, block[i]);
 }
@@ -83,11 +83,11 @@ static void transpose_part(const float *from, ptrdiff_t from_lane, float *to, pt
 static void transpose_lanes(const float *from, ptrdiff_t from_lane, float *to, ptrdiff_t to_row, int lanes)
 {
     vf block[VF_LANES];
-    UNROLL
+    CVL_UNROLL(32)
     for (int j = 0; j < VF_LANES; j++)
         block[j] = j < lanes ? vf_load(from + j * from_lane) : vf_zero();
     vf_transpose(block);
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < VF_LANES; i++, to += to_row)
         vf_store_part(to, block[i], lanes);
 }

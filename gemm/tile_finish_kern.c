@@ -31,16 +31,16 @@ CVL_INLINE void finish_block(const struct columns *c, const float *sums, ptrdiff
     const vf lo = vf_set(c->lo), hi = vf_set(c->hi), bias = c->bias ? vf_load_part(c->bias, columns) : vf_zero();
     const bool early = c->clip && !c->add, late = c->clip && c->add;
     vf block[VF_LANES];
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < VF_LANES; i++)
         block[i] = vf_load(sums + at_most(i, rows - 1) * sums_row) + bias;
     if (early) {
-        UNROLL
+        CVL_UNROLL(32)
         for (int i = 0; i < VF_LANES; i++)
             block[i] = vf_clip(block[i], lo, hi);
     }
     vf_transpose(block);
-    UNROLL
+    CVL_UNROLL(32)
     for (int j = 0; j < VF_LANES; j++) {
         if (j >= columns)
             break;

@@ -8,12 +8,6 @@
 
 #include <math.h>
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-
 /* sums: of t->rows rows from row `first` on. */
 void CVL_KERN(cvl_tile_finish_at)(const struct cvl_tile *tile, ptrdiff_t first, const float *sums, ptrdiff_t sums_row);
 void CVL_KERN(cvl_tile_finish)(const struct cvl_tile *tile, const float *sums, ptrdiff_t sums_row);

@@ -35,8 +35,8 @@ static void shift(const struct cvl_igemm_block *block, struct channels channels,
     cvl_igemm_shift_channel(tile, block, (block->first_panel + channels.panel) * lanes + channels.first);
 }
 
-/* Some vectors of pixels by all channels. The tile is changed in place, here and below, and put back: a copy of it would
- * wait for words that are on their way to memory behind the sums of the tile before. */
+/* Some vectors of pixels by all channels. The tile is changed in place, here and below, and put back: a copy of it
+ * would wait for words that are on their way to memory behind the sums of the tile before. */
 static void multiply_vectors(const struct cvl_igemm_block *block, struct cvl_tile *tile)
 {
     const float *a = tile->a;

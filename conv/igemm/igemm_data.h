@@ -61,9 +61,9 @@ static inline struct cvl_igemm_loops cvl_igemm_loops(const struct cvl_tile *tile
     return loops;
 }
 
-/* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding; one column of
- * `rows` rows that meet the same taps, given the tile of column 0, which is the better way where sums are short; and the
- * positions [first, end) that meet no padding. */
+/* igemm_edge.c: a tile whose first row is position `position` of an axis, less its products with padding; one column
+ * of `rows` rows that meet the same taps, given the tile of column 0, which is the better way where sums are short; and
+ * the positions [first, end) that meet no padding. */
 void cvl_igemm_edge_tile(const struct cvl_igemm_block *block, const struct cvl_tile *tile,
                          const struct cvl_igemm_loops *loops, const struct cvl_axis *columns, int position);
 void cvl_igemm_edge_column(const struct cvl_igemm_block *block, const struct cvl_tile *tile,

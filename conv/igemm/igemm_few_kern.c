@@ -11,12 +11,6 @@
 #define SUMS 12                  /* of 16 */
 #endif
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-
 CVL_INLINE int at_most(int value, int limit) { return value < limit ? value : limit; }
 
 /* Some channels of dy at one tap, as the sums of one side or both. */
@@ -31,10 +25,10 @@ CVL_INLINE void accumulate(const struct cvl_few_tile *t, struct part part, const
     const ptrdiff_t step = t->band_step, fetch_step = t->fetch_step;
     const float *b = part.b, *w0 = part.w[lo], *w1 = part.w[hi - 1], *fetch = part.fetch;
     for (int k = part.steps; k > 0; k--) {
-        UNROLL
+        CVL_UNROLL(32)
         for (int v = 0; v < vectors; v++) {
             const vf lanes = vf_keep(vf_load(b + v * VF_LANES));
-            UNROLL
+            CVL_UNROLL(32)
             for (int i = lo * channels; i < hi * channels; i++)
                 sums[i * vectors + v] += (i < (lo + 1) * channels ? w0 : w1)[i % channels] * lanes;
         }
@@ -100,13 +94,13 @@ CVL_INLINE void store(const struct cvl_few_tile *t, const int streams, int runs,
     for (int run = 0; run < runs; run++)
         for (int v = 0; v < t->vectors; v++) {
             vf rows[CVL_FEW_VECTORS];
-            UNROLL
+            CVL_UNROLL(32)
             for (int s = 0; s < streams; s++)
                 rows[s] = vf_load(sums + (s * runs + run) * row + v * VF_LANES);
             vf_weave(streams, rows);
             const int first = v * streams * VF_LANES;
             if (plain && t->limit >= first + streams * VF_LANES) {
-                UNROLL
+                CVL_UNROLL(32)
                 for (int i = 0; i < streams; i++)
                     vf_store(t->out + run * t->out_channel + first + i * VF_LANES, rows[i]);
             } else {
@@ -132,11 +126,11 @@ CVL_INLINE void tile(const struct cvl_few_tile *t, const int sides, const int ch
 {
     vf sums[SUMS];
     float scratch[SUMS * VF_LANES];
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < sides * channels * vectors; i++)
         sums[i] = vf_zero();
     multiply(t, sides, channels, vectors, sums);
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < sides * channels * vectors; i++)
         vf_store(scratch + i * VF_LANES, sums[i]);
     store_sums(t, scratch);

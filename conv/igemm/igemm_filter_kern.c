@@ -16,12 +16,6 @@
 #define SUMS 12                  /* of 16 */
 #endif
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-
 /* Where a run of the innermost loop begins. Kept in memory, out of the registers of that loop. */
 struct place {
     const struct cvl_tile       *tile;
@@ -41,15 +35,15 @@ CVL_INLINE void multiply_run(const struct place *at, const int rows, const int v
     for (int p = t->count[0]; p > 0; p--) {
         vf lanes[CVL_TILE_VECTORS];
         cvl_tile_forget(&a_row, apart ? rows : 0);
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < vectors; j++)
             lanes[j] = vf_keep(vf_load(b + j * VF_LANES));
         __builtin_prefetch(next, 0, 2);
-        UNROLL
+        CVL_UNROLL(32)
         for (int i = 0; i < rows; i++) {
             const vf element = vf_set(!apart ? a[i] : *cvl_tile_reach(i < CVL_TILE_REACH ? a : a_far, a_row,
                                                                       i % CVL_TILE_REACH));
-            UNROLL
+            CVL_UNROLL(32)
             for (int j = 0; j < vectors; j++)
                 sums[i * vectors + j] += element * lanes[j];
         }
@@ -83,9 +77,9 @@ CVL_INLINE const struct cvl_tile *multiply(const struct cvl_tile *t, const struc
 
 CVL_INLINE void store(const struct cvl_tile *t, const int rows, const int vectors, int last, vf sums[SUMS])
 {
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < rows; i++)
-        UNROLL
+        CVL_UNROLL(32)
         for (int j = 0; j < vectors; j++) {
             const ptrdiff_t at = i * t->out_row + j * VF_LANES;
             const int lanes = j < vectors - 1 ? VF_LANES : last;
@@ -102,7 +96,7 @@ CVL_INLINE void store(const struct cvl_tile *t, const int rows, const int vector
 CVL_INLINE void tile(const struct cvl_tile *t, const struct cvl_igemm_next *next, const int rows, const int vectors)
 {
     vf sums[SUMS];
-    UNROLL
+    CVL_UNROLL(32)
     for (int i = 0; i < rows * vectors; i++)
         sums[i] = vf_zero();
     for (int i = 0; i < rows; i++)   /* so that the lines are there when the sums are */
