@@ -266,7 +266,7 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
 }
 
 const struct cvl_algo cvl_algo_igemm = {
-    .name = "igemm", .revision = 4, .device = CVL_CPU, .knobs = { "lanes", "pixels", "chunk", "pack" },
+    .name = "igemm", .revision = 5, .device = CVL_CPU, .knobs = { "lanes", "pixels", "chunk", "pack" },
     .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance, .init = init, .pack = pack,
     .run = run,
 };

@@ -8,7 +8,7 @@
 #include <math.h>
 
 enum {
-    TASKS = 16,
+    TASKS = 16, TASK_FLOPS = 2000000,
     ROWS_MOST = 128, LANES_MOST = 128, ROWS_LEAST = 28,   /* channels of a task */
     TURNED_ROWS_MOST = 256, TURNED_LANES_MOST = 64,       /* where lanes are packed, once for each block of rows */
     PARTS_FLOATS = 1 << 17,          /* sums of all parts */
@@ -27,14 +27,15 @@ static void set_block(struct cvl_igemm_operand *operand, int unit, int most)
     operand->blocks = cvl_divide_up(operand->channels, operand->block);
 }
 
-/* The shares: enough for TASKS with the parts that are allowed, and no larger than their sums may be. */
+/* The shares: enough for the tasks with the parts that are allowed, and no larger than their sums may be. */
 static void cut_shares(struct cvl_igemm_filter_plan *plan)
 {
     const struct cvl_igemm *g = plan->igemm;
     const int lanes = g->kern->lanes, columns = plan->cut.columns.taps;
     const double filter = (double)g->desc->groups * g->in_channels * g->out_channels * g->taps;
     const double positions = (double)plan->cut.images * plan->cut.rows.count * plan->cut.columns.count;
-    const int parts = (int)fmax(1, fmin(TASKS, fmin(PARTS_FLOATS / filter, positions / PART_POSITIONS)));
+    const int tasks = (int)fmax(1, fmin(TASKS, cvl_conv_flops(g->desc) / TASK_FLOPS));
+    const int parts = (int)fmax(1, fmin(tasks, fmin(PARTS_FLOATS / filter, positions / PART_POSITIONS)));
     const bool scratch = !plan->direct || parts > 1;
     int rows = plan->lanes.packed ? TURNED_ROWS_MOST : ROWS_MOST;
     int most = plan->lanes.packed ? TURNED_LANES_MOST : LANES_MOST;
@@ -45,7 +46,7 @@ static void cut_shares(struct cvl_igemm_filter_plan *plan)
         plan->tap_blocks = cvl_divide_up(plan->cut.rows.taps, plan->tap_rows);
         plan->shares = g->desc->groups * plan->rows.blocks * plan->lanes.blocks * plan->tap_blocks;
         plan->sums_floats = (ptrdiff_t)plan->tap_rows * columns * plan->rows.block * plan->lanes.block;
-        const bool large = scratch && plan->sums_floats > SUMS_FLOATS, few = plan->shares * parts < TASKS;
+        const bool large = scratch && plan->sums_floats > SUMS_FLOATS, few = plan->shares * parts < tasks;
         if (!large && !few)
             break;
         if (most > 2 * lanes && plan->lanes.block >= plan->rows.block)
@@ -59,7 +60,7 @@ static void cut_shares(struct cvl_igemm_filter_plan *plan)
         else
             break;
     }
-    plan->parts = cvl_min(parts, cvl_divide_up(TASKS, cvl_max(1, plan->shares)));
+    plan->parts = cvl_min(parts, cvl_divide_up(tasks, cvl_max(1, plan->shares)));
 }
 
 static void measure(const struct cvl_igemm_filter_plan *plan, struct cvl_igemm_operand *o)

@@ -31,65 +31,97 @@ static bool next_pixels(const float *from, const ptrdiff_t *steps, int line, int
 }
 
 /* The same where planes do: a line of as many channels as the innermost loop has steps, and further lines of these, or
- * images, by the outer loops. */
-static bool next_planes(const struct cvl_filter_step *step, const struct cvl_tile *tile,
-                        const struct cvl_igemm_operand *o, ptrdiff_t ahead, int channels, int *number,
-                        struct cvl_igemm_next *next)
+ * images, by the outer loops. What tiles of the same loops share. */
+struct planes {
+    const float *tensor;
+    ptrdiff_t    channel, step[2];               /* of the outer loops */
+    int          channels, run;                  /* in all, and of a tile */
+    int          lines, covers, tiles;           /* fetches for a channel; lines of each; all fetches */
+};
+
+static struct planes planes_of(const struct cvl_filter_step *step, const struct cvl_tile *tile,
+                               const struct cvl_igemm_operand *o, ptrdiff_t ahead, int channels)
 {
     const struct cvl_igemm_chunk *chunk = &step->chunk;
-    const int line = step->job->plan.igemm->kern->lanes, run = tile->count[0];
+    const int line = step->job->plan.igemm->kern->lanes, run = cvl_max(1, tile->count[0]);
     const int last = tile->count[2] > 1 ? 2 : 1, inner = chunk->images > 1 ? last - 1 : last;
     const int covers = inner == 2 ? tile->count[1] * tile->count[2] : inner == 1 ? tile->count[1] : 1;
     const int lines = cvl_divide_up(chunk->rows * chunk->columns * o->rows.step * o->columns.step, line * covers);
-    if (*number >= lines * cvl_divide_up(channels, run))
+    return (struct planes){
+        .tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y) + ahead, .channel = o->channel,
+        .step = { inner >= 1 ? line : o->image, inner == 2 ? tile->count[1] * line : o->image },
+        .channels = channels, .run = run, .lines = lines, .covers = covers * line,
+        .tiles = lines * cvl_divide_up(channels, run),
+    };
+}
+
+static bool next_planes(const struct planes *planes, int *number, struct cvl_igemm_next *next)
+{
+    if (*number >= planes->tiles)
         return false;
-    const int first = cvl_min(*number / lines * run, cvl_max(0, channels - run));
-    const float *tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y);
+    const int first = cvl_min(*number / planes->lines * planes->run, cvl_max(0, planes->channels - planes->run));
     *next = (struct cvl_igemm_next){
-        tensor + ahead + first * o->channel + (*number)++ % lines * covers * line,
-        { o->channel, inner >= 1 ? line : o->image, inner == 2 ? tile->count[1] * line : o->image },
+        planes->tensor + first * planes->channel + (*number)++ % planes->lines * planes->covers,
+        { planes->channel, planes->step[0], planes->step[1] },
     };
     return true;
 }
 
-/* Lanes first, each panel its own; then rows, in whatever panel there is room. `rows`: the tap's first. */
-static struct cvl_igemm_next next_of(struct cvl_filter_step *step, const struct cvl_tile *tile, const float *rows)
+/* What tiles of the same loops fetch: lanes first, each panel its own; then rows, in whatever panel there is room. */
+struct fetch {
+    const float   *rows;                         /* of the tap's first row */
+    bool           wide_planes, tall_planes;
+    struct planes  wide, tall;
+};
+
+static struct fetch fetch_of(const struct cvl_filter_step *step, const struct cvl_tile *tile)
+{
+    const struct cvl_igemm_filter_plan *plan = &step->job->plan;
+    struct fetch fetch = { .rows = tile->a, .wide_planes = plan->lanes.channel != 1,
+                           .tall_planes = plan->rows.channel != 1 && !plan->joined };
+    if (fetch.wide_planes)
+        fetch.wide = planes_of(step, tile, &plan->lanes, step->ahead.lanes, step->share.lanes);
+    if (fetch.tall_planes)
+        fetch.tall = planes_of(step, tile, &plan->rows, step->ahead.rows, step->share.rows);
+    return fetch;
+}
+
+static struct cvl_igemm_next next_of(struct cvl_filter_step *step, const struct cvl_tile *tile,
+                                     const struct fetch *fetch)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const int line = plan->igemm->kern->lanes;
     struct cvl_igemm_next next = { tile->b, { 0, 0, 0 } };
-    if (plan->lanes.channel != 1
-            ? next_planes(step, tile, &plan->lanes, step->ahead.lanes, step->share.lanes, &step->wide, &next)
+    if (fetch->wide_planes
+            ? next_planes(&fetch->wide, &step->wide, &next)
             : !plan->lanes.packed
               && next_pixels(tile->b + step->ahead.lanes, tile->b_step, line, tile->vectors, &step->wide, &next))
         return next;
-    if (plan->rows.channel != 1 && !plan->joined)
-        next_planes(step, tile, &plan->rows, step->ahead.rows, step->share.rows, &step->tall, &next);
+    if (fetch->tall_planes)
+        next_planes(&fetch->tall, &step->tall, &next);
     else if (!plan->rows.packed)
-        next_pixels(rows + step->ahead.rows, tile->a_step, line, cvl_divide_up(step->share.rows, line), &step->tall,
-                    &next);
+        next_pixels(fetch->rows + step->ahead.rows, tile->a_step, line, cvl_divide_up(step->share.rows, line),
+                    &step->tall, &next);
     return next;
 }
 
 /* The tiles of some vectors of lanes, which `tile` has, by all rows. */
-static void multiply_rows(struct cvl_filter_step *step, struct cvl_tile tile, int rows)
+static void multiply_rows(struct cvl_filter_step *step, struct cvl_tile *tile, int rows)
 {
     const struct cvl_igemm_filter_plan *plan = &step->job->plan;
     const struct cvl_gemm_kern *kern = plan->igemm->kern;
-    const int tiles = cvl_divide_up(rows, cvl_min(plan->height, kern->rows_max[tile.vectors]));
+    const int tiles = cvl_divide_up(rows, cvl_min(plan->height, kern->rows_max[tile->vectors]));
     const int low = rows / tiles, higher = rows % tiles;
-    const float *first = tile.a;
+    const struct fetch fetch = fetch_of(step, tile);
     for (int i = 0; i < tiles; i++) {
-        tile.rows = low + (i < higher);
-        if (tile.act == CVL_ACT_NONE && tile.count[0] > 0) {
-            const struct cvl_igemm_next next = next_of(step, &tile, first);
-            step->job->kern->tile[tile.vectors](&tile, &next);
+        tile->rows = low + (i < higher);
+        if (tile->act == CVL_ACT_NONE && tile->count[0] > 0) {
+            const struct cvl_igemm_next next = next_of(step, tile, &fetch);
+            step->job->kern->tile[tile->vectors](tile, &next);
         } else {
-            kern->tile[tile.vectors](&tile);
+            kern->tile[tile->vectors](tile);
         }
-        tile.a += tile.rows * tile.a_row;
-        tile.out += tile.rows * tile.out_row;
-        tile.add += tile.add ? tile.rows * tile.out_row : 0;
+        cvl_tile_skip(tile, tile->rows);
     }
 }
 
@@ -141,7 +173,7 @@ static void multiply_tap(struct cvl_filter_step *step, const struct cvl_igemm_re
     cvl_tile_join(&tile);
     if (plan->rows.planes || plan->lanes.channel != 1)
         split_run(&tile);
-    multiply_rows(step, tile, step->share.rows * across);
+    multiply_rows(step, &tile, step->share.rows * across);
 }
 
 /* All taps of a panel of lanes, `vectors` from vector on. */
