@@ -165,6 +165,9 @@ static void test_shuffles(void **state)
             columns[i * lanes + j] = rows[j * lanes + i] = (float)(i * lanes + j);
     vec->transpose(rows);
     expect_floats(rows, columns, lanes * lanes);
+    vec->transpose_quads(columns);
+    vec->transpose(rows);
+    expect_floats(columns, rows, lanes * lanes);
 }
 
 static const float pairs[][2] = {

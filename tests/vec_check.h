@@ -21,6 +21,7 @@ struct vec_check {
     void  (*zip)(const float *a, const float *b, float *to);           /* 2 * lanes: low, then high */
     void  (*even_odd)(const float *a, const float *b, float *to);
     void  (*transpose)(float *rows);                                   /* (lanes, lanes) */
+    void  (*transpose_quads)(float *rows);
     void  (*less)(const float *a, const float *b, float *to);          /* vf_select(a < b, a, b) */
     void  (*min)(const float *a, const float *b, float *to);
     void  (*max)(const float *a, const float *b, float *to);

@@ -68,6 +68,16 @@ static void transpose(float *rows)
         vf_store(rows + i * VF_LANES, v[i]);
 }
 
+static void transpose_quads(float *rows)
+{
+    vf v[VF_LANES];
+    for (int i = 0; i < VF_LANES; i++)
+        v[i] = vf_load(rows + i * VF_LANES);
+    vf_transpose_quads(v);
+    for (int i = 0; i < VF_LANES; i++)
+        vf_store(rows + i * VF_LANES, v[i]);
+}
+
 static void less(const float *a, const float *b, float *to)
 {
     vf_store(to, vf_select(vf_load(a) < vf_load(b), vf_load(a), vf_load(b)));
@@ -123,6 +133,6 @@ extern const struct vec_check CVL_KERN(vec_check);
 const struct vec_check CVL_KERN(vec_check) = {
     .lanes = VF_LANES, .load_store = load_store, .set = set, .load_part = load_part, .store_part = store_part,
     .load_strided = load_strided, .store_strided = store_strided, .load_even = load_even, .zip = zip,
-    .even_odd = even_odd, .transpose = transpose, .less = less, .min = min, .max = max, .clip = clip, .sum = sum,
-    .dot_u8s8 = dot_u8s8, .scale = scale, .exp = exponential, .erfc = complementary_error, .activate = activate,
+    .even_odd = even_odd, .transpose = transpose, .transpose_quads = transpose_quads, .less = less, .min = min,
+    .max = max, .clip = clip, .sum = sum, .dot_u8s8 = dot_u8s8, .scale = scale, .exp = exponential, .erfc = complementary_error, .activate = activate,
 };

@@ -31,7 +31,7 @@ CVL_INLINE void gather_block(const struct cvl_wino_rows *r, const float *from, f
             block[j] = load_columns(from, step, columns);
         }
     }
-    vf_transpose(block);
+    vf_transpose_quads(block);
     UNROLL
     for (int i = 0; i < VF_LANES; i++) {
         if (i >= columns)
@@ -76,7 +76,7 @@ CVL_INLINE void scatter_block(const struct cvl_wino_rows *r, const struct cvl_wi
         if (f->bias)
             block[i] += bias;
     }
-    vf_transpose(block);
+    vf_transpose_quads(block);
     UNROLL
     for (int j = 0; j < VF_LANES; j++, at += r->lane) {
         if (j >= lanes)

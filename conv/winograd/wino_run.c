@@ -56,10 +56,11 @@ static void multiply_panels(const struct job *job, struct cvl_tile tile, int til
     }
 }
 
-/* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: reductions in parts of 256
- * steps, 1 to 15 % slower at 512 channels in noisy runs; fetching the next block's image between the calls, which
- * slowed the products by what it saved the transforms (64 channels of 224x224); fetching the filter, up to a quarter of
- * the second-level cache, during the transforms, which won 46 % of 600 pairs (512 channels of 7x7). */
+/* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: reductions in parts, whose
+ * errors are those of shorter sums (512 channels: 0.7 times with parts of 256 steps, 0.5 with 128), 1.5 to 2.3 % and 3 to
+ * 5 % slower; fetching the next block's image between the calls, which slowed the products by what it saved the
+ * transforms (64 channels of 224x224); fetching the filter, up to a quarter of the second-level cache, during the
+ * transforms, which won 46 % of 600 pairs (512 channels of 7x7). */
 static void multiply(const struct job *job, const float *v, float *m, int tiles, int first, int last)
 {
     const struct cvl_wino *w = job->wino;
