@@ -59,8 +59,24 @@ struct cvl_wino_rows {
     ptrdiff_t    ahead;                    /* from what is read or written to what will be soon, to be fetched */
 };
 
+/* Rows and columns of a strip, of one phase, that are inside of the image. */
+struct cvl_wino_frame { int top, bottom, left, right; };
+
+/* A whole strip of (row, column, lane) whose lanes are channels of several phases; zero outside of their frames. */
+struct cvl_wino_mixed {
+    int          rows, columns, runs;
+    struct cvl_wino_run {
+        int                   lanes;
+        struct cvl_wino_frame frame;
+        const float          *from;        /* its first element, unless it is empty */
+    }            run[CVL_WINO_PHASES_MAX];
+    float       *strip;
+    ptrdiff_t    row, column, lane, ahead; /* as above */
+};
+
 struct cvl_wino_rows_kern {
     void (*gather)(const struct cvl_wino_rows *rows);
+    void (*gather_mixed)(const struct cvl_wino_mixed *mixed);
     void (*scatter)(const struct cvl_wino_rows *rows, const struct cvl_wino_finish *finish);   /* less its `ahead` */
 };
 

@@ -28,20 +28,17 @@ static const float *pixel(const struct strip *s, int row, int column, int channe
     return s->input->image + row * in->at[2] + column * in->at[3] + channel * in->at[1];
 }
 
-/* Rows and columns of a strip, of one phase, that are inside of the image. */
-struct frame { int top, bottom, left, right; };
-
-static struct frame frame_of(const struct strip *s, int phase)
+static struct cvl_wino_frame frame_of(const struct strip *s, int phase)
 {
     const struct cvl_wino *w = s->wino;
-    struct frame f;
+    struct cvl_wino_frame f;
     inside(&w->rows, s->row + w->phase_row[phase], w->rows.span, &f.top, &f.bottom);
     inside(&w->columns, s->column + w->phase_column[phase], s->columns, &f.left, &f.right);
     return f;
 }
 
 /* Zeros for `count` lanes of what the frame leaves out of so many rows. */
-static void zero_border(const struct strip *s, const struct frame *f, int rows, int count, float *to)
+static void zero_border(const struct strip *s, const struct cvl_wino_frame *f, int rows, int count, float *to)
 {
     const struct cvl_wino *w = s->wino;
     const ptrdiff_t lanes = w->lanes, row = s->columns * lanes;
@@ -58,7 +55,7 @@ static void zero_border(const struct strip *s, const struct frame *f, int rows, 
 static void copy_phase(const struct strip *s, int phase, int channel, int count, int lane)
 {
     const struct cvl_wino *w = s->wino;
-    const struct frame f = frame_of(s, phase);
+    const struct cvl_wino_frame f = frame_of(s, phase);
     const ptrdiff_t lanes = w->lanes, row = s->columns * lanes;
     const int rows = f.bottom - f.top, columns = f.right - f.left;
     zero_border(s, &f, w->rows.span, count, s->at + lane);
@@ -84,11 +81,35 @@ static void copy_phase(const struct strip *s, int phase, int channel, int count,
     }
 }
 
+/* `filled` lanes from channel `first` of all phases' on, together. */
+static void copy_mixed(const struct strip *s, int first, int filled)
+{
+    const struct cvl_wino *w = s->wino;
+    struct cvl_wino_mixed mixed = {
+        .rows = w->rows.span, .columns = s->columns, .strip = s->at, .row = w->rows.stride * w->in.at[2],
+        .column = w->columns.stride, .lane = w->in.at[1], .ahead = s->ahead,
+    };
+    for (int lane = 0, count; lane < filled; lane += count) {
+        const int phase = (first + lane) / w->in_channels, channel = (first + lane) % w->in_channels;
+        count = cvl_min(filled - lane, w->in_channels - channel);
+        struct cvl_wino_run *run = &mixed.run[mixed.runs++];
+        *run = (struct cvl_wino_run){ .lanes = count, .frame = frame_of(s, phase) };
+        if (run->frame.top < run->frame.bottom && run->frame.left < run->frame.right)
+            run->from = pixel(s, s->row + w->phase_row[phase] + run->frame.top * w->rows.stride,
+                              s->column + w->phase_column[phase] + run->frame.left * w->columns.stride, channel);
+    }
+    w->rows_kern->gather_mixed(&mixed);
+}
+
 static void copy_strip(const struct strip *s, int vector)
 {
     const struct cvl_wino *w = s->wino;
     const int lanes = w->lanes, all = w->phases * w->in_channels, first = vector * lanes;
     const int filled = cvl_min(lanes, all - first);
+    if (w->in.at[3] == 1 && first / w->in_channels != (first + filled - 1) / w->in_channels) {
+        copy_mixed(s, first, filled);
+        return;
+    }
     for (int lane = 0, count; lane < filled; lane += count) {
         const int phase = (first + lane) / w->in_channels, channel = (first + lane) % w->in_channels;
         count = cvl_min(filled - lane, w->in_channels - channel);
@@ -116,7 +137,7 @@ static bool transform_in_place(const struct strip *s, int vector)
     const int phase = (int)(vector * lanes / w->in_channels), channel = (int)(vector * lanes % w->in_channels);
     if (w->in.at[1] != 1 || channel + lanes > w->in_channels)
         return false;
-    struct frame f = frame_of(s, phase);
+    struct cvl_wino_frame f = frame_of(s, phase);
     if (f.top > 0 || f.bottom < w->rows.span)
         return false;
     struct cvl_wino_lines lines = down(s);

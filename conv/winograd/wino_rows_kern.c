@@ -64,6 +64,53 @@ static void gather(const struct cvl_wino_rows *r)
         r->column == 1 ? gather_rows(r, 1, r->lanes) : gather_rows(r, 2, r->lanes);
 }
 
+/* One block's elements as (lane, column), zeros outside of the frames; a row of it has room for a vector that begins at
+ * any column. */
+CVL_INLINE void place_runs(const struct cvl_wino_mixed *m, int row, int column, float block[][2 * VF_LANES])
+{
+    int lane = 0;
+    for (int i = 0; i < m->runs; i++) {
+        const struct cvl_wino_run *run = &m->run[i];
+        const struct cvl_wino_frame *f = &run->frame;
+        const int first = f->left > column ? f->left - column : 0;
+        const int last = f->right - column < VF_LANES ? f->right - column : VF_LANES;
+        const bool inside = row >= f->top && row < f->bottom && first < last;
+        const float *from = inside ? run->from + (row - f->top) * m->row + (column + first - f->left) * m->column : NULL;
+        for (const int end = lane + run->lanes; lane < end; lane++) {
+            if (first > 0 || !inside)
+                vf_store(block[lane], vf_zero());
+            if (!inside)
+                continue;
+            __builtin_prefetch(from + m->ahead, 0, 2);
+            vf_store(block[lane] + first, load_columns(from, (int)m->column, last - first));
+            from += m->lane;
+        }
+    }
+}
+
+static void gather_mixed(const struct cvl_wino_mixed *m)
+{
+    float placed[VF_LANES][2 * VF_LANES];
+    for (int i = 0; i < VF_LANES; i++)
+        vf_store(placed[i], vf_zero());
+    float *to = m->strip;
+    for (int row = 0; row < m->rows; row++)
+        for (int column = 0; column < m->columns; column += VF_LANES) {
+            vf block[VF_LANES];
+            place_runs(m, row, column, placed);
+            UNROLL
+            for (int i = 0; i < VF_LANES; i++)
+                block[i] = vf_load(placed[i]);
+            vf_transpose_quads(block);
+            UNROLL
+            for (int i = 0; i < VF_LANES; i++, to += VF_LANES) {
+                if (column + i >= m->columns)
+                    break;
+                vf_store(to, block[i]);
+            }
+        }
+}
+
 CVL_INLINE void scatter_block(const struct cvl_wino_rows *r, const struct cvl_wino_finish *f, const float *from,
                               ptrdiff_t at, const int lanes, const int columns)
 {
@@ -112,4 +159,4 @@ static void scatter(const struct cvl_wino_rows *r, const struct cvl_wino_finish 
 }
 
 extern const struct cvl_wino_rows_kern CVL_KERN(cvl_wino_rows_kern);
-const struct cvl_wino_rows_kern CVL_KERN(cvl_wino_rows_kern) = { .gather = gather, .scatter = scatter };
+const struct cvl_wino_rows_kern CVL_KERN(cvl_wino_rows_kern) = { .gather = gather, .gather_mixed = gather_mixed, .scatter = scatter };
