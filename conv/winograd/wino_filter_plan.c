@@ -49,17 +49,20 @@ static double chunk_cycles(const struct cvl_wino_filter *f)
     cvl_tile_shape(f->gemm, lanes, vectors, f->chunk, &slots);
     const double sums = (double)f->points * f->rows.block * vectors;
     const double tiles = (double)f->points * f->chunk * (f->rows.block / lanes + vectors);
-    const double sum = (sums + tiles) * lanes * sizeof(float) > 1.2 * l2 ? 1.5 : 1;
+    const double sum = (sums + tiles) * lanes * sizeof(float) > 1.25 * l2 ? 1.5 : 1;
     const double traffic = sum * sums * (f->chunks > 1 ? 2 : 1) + tiles * (f->staged ? 3 : 2);
     return slots * f->points * f->rows.block / lanes + traffic;
 }
 
+/* Of one row and one vector. Where a share's sums do not stay in the second-level cache, their lines take longer. */
 static double inverse_cycles(const struct cvl_wino_filter *f)
 {
+    const double l2 = cvl_cpu_info()->l2 ? (double)cvl_cpu_info()->l2 : 1 << 20;
+    const double load = (double)f->s_floats * sizeof(float) > l2 ? 3 : 2;
     const struct cvl_wino_axis *rows = &f->lanes.wino.rows, *columns = &f->lanes.wino.columns;
     return columns->t * cvl_wino_line_cycles(rows, 2, rows->t, rows->r)
          + rows->taps * cvl_wino_line_cycles(columns, 2, columns->t, columns->r)
-         + 2.0 * f->points + 10.0 * rows->taps * columns->taps;
+         + load * f->points + 10.0 * rows->taps * columns->taps;
 }
 
 double cvl_wino_filter_cycles(const struct cvl_wino_filter *f)
@@ -68,7 +71,8 @@ double cvl_wino_filter_cycles(const struct cvl_wino_filter *f)
     const double transforms = f->tiles * (rows_times * f->rows.wino.vectors * transform_cycles(&f->rows)
                                           + lanes_times * f->lanes.wino.vectors * transform_cycles(&f->lanes));
     const double added = f->parts > 1 ? 3.0 * f->parts * f->s_floats / f->gemm->lanes * cvl_wino_filter_shares(f) : 0;
-    return transforms + cvl_wino_filter_shares(f) * f->chunks * chunk_cycles(f) + added
+    const double rows = (double)f->rows.channels / f->rows.block, lanes = (double)f->lanes.channels / f->lanes.block;
+    return transforms + rows * lanes * f->chunks * chunk_cycles(f) + added   /* the last blocks may have fewer */
          + (double)f->rows.channels * f->lanes.wino.vectors * inverse_cycles(f);
 }
 

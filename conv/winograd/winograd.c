@@ -130,7 +130,7 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_winograd = {
-    .name = "winograd", .revision = 3, .device = CVL_CPU, .knobs = { "m", "tiles", "staged", "points" },
+    .name = "winograd", .revision = 4, .device = CVL_CPU, .knobs = { "m", "tiles", "staged", "points" },
     .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance, .finite_only = finite_only,
     .init = init, .pack = pack, .run = run, .fini = fini,
 };
