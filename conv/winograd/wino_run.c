@@ -6,7 +6,11 @@
 #include "base/threads.h"
 #include "conv/winograd/wino.h"
 
-enum { STAGE_VECTORS = 8 };      /* channel vectors that a task of the staged input transforms */
+enum {
+    STAGE_VECTORS = 8,           /* channel vectors that a task of the staged input transforms */
+    STEPS_MOST = 1024,           /* of a reduction in one sum; longer ones are summed in parts */
+    PART_STEPS = 256,
+};
 
 struct job {
     const struct cvl_wino *wino;
@@ -41,45 +45,71 @@ static void transform_tiles(const struct job *job, float *v, float *strip, int f
     }
 }
 
-/* Some panels of one point by all tiles of an area. Each call fetches one of the panels that come next. */
-static void multiply_panels(const struct job *job, struct cvl_tile tile, int tiles, const float *next)
+/* Some panels of one point, and all tiles of an area. */
+struct panels { const float *a, *b, *next; float *out; int count, tiles, steps; };
+
+/* A few steps of the reduction. Each of the micro-kernel's calls fetches one of the panels that come next; alike ones are
+ * one call. */
+static void multiply_panels(const struct cvl_gemm_kern *gemm, struct cvl_tile *tile, int tiles, ptrdiff_t next)
 {
-    const struct cvl_wino *w = job->wino;
-    const int calls = cvl_divide_up(tiles, w->gemm->rows_max[tile.vectors]);
-    for (int i = 0; i < calls; i++) {
-        tile.rows = tiles / calls + (i < tiles % calls);
-        tile.b_next = i < tile.vectors ? next - tile.b + i * tile.b_vector : 0;
-        tile.b_next_vector = calls < tile.vectors ? tile.b_vector : 0;
-        w->gemm->tile[tile.vectors](&tile);
-        tile.a += tile.rows * w->v_tile;
-        tile.out += tile.rows * w->m_tile;
+    const int calls = cvl_divide_up(tiles, gemm->rows_max[tile->vectors]), higher = tiles % calls;
+    tile->b_next_vector = calls < tile->vectors ? tile->b_vector : 0;
+    for (int done = 0; done < calls; done += tile->repeat) {
+        const int alike = done < higher ? higher : calls;
+        const bool fetches = done < tile->vectors;
+        tile->rows = tiles / calls + (done < higher);
+        tile->repeat = (fetches ? cvl_min(alike, tile->vectors) : alike) - done;
+        tile->b_next = fetches ? next + done * tile->b_vector : 0;
+        gemm->tile[tile->vectors](tile);
+        cvl_tile_skip(tile, tile->rows * tile->repeat);
     }
 }
 
-/* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: reductions in parts, whose
- * errors are those of shorter sums (512 channels: 0.7 times with parts of 256 steps, 0.5 with 128), 1.5 to 2.3 % and 3 to
- * 5 % slower; fetching the next block's image between the calls, which slowed the products by what it saved the
+/* The whole reduction. The tile is set up once for all points, and never copied: what is stored between two tiles waits
+ * for their sums in a queue, and wide loads of words that were stored one by one wait until they are out of it. */
+static void multiply_parts(const struct cvl_gemm_kern *gemm, struct cvl_tile *tile, const struct panels *p)
+{
+    const int most = p->steps > STEPS_MOST ? cvl_wino_even(p->steps, PART_STEPS) : p->steps;
+    tile->vectors = p->count;
+    for (int done = 0; done < p->steps; done += tile->count[0]) {
+        tile->count[0] = cvl_min(most, p->steps - done);
+        tile->a = p->a + done;
+        tile->b = p->b + done * tile->b_step[0];
+        tile->out = p->out;
+        tile->add = done > 0 ? p->out : NULL;
+        multiply_panels(gemm, tile, p->tiles, p->next - p->b);
+    }
+}
+
+/* All points of `tiles` tiles, for panels [first, last). Parts make the errors of shorter sums, and keep large tiles of
+ * long reductions below the bound that most queries have; not of all reductions: with 512 steps the errors are 0.7 times
+ * those of one sum in parts of 256, 1.5 to 2.3 % slower, and 0.5 in parts of 128, 3 to 5 % slower. Measured on a Zen 4
+ * and not kept: fetching the next block's image between the calls, which slowed the products by what it saved the
  * transforms (64 channels of 224x224); fetching the filter, up to a quarter of the second-level cache, during the
  * transforms, which won 46 % of 600 pairs (512 channels of 7x7). */
 static void multiply(const struct job *job, const float *v, float *m, int tiles, int first, int last)
 {
     const struct cvl_wino *w = job->wino;
     const int width = cvl_tile_shape(w->gemm, tiles, last - first, w->point->count, NULL);
+    struct cvl_tile tile = { .last = w->lanes, .count = { 1, 1, 1 }, .a_row = w->v_tile, .a_step = { 1 },
+                             .b_step = { w->lanes }, .out_row = w->m_tile, .out_lane = 1 };
     for (int i = 0; i < w->points; i++) {
         const struct cvl_wino_point *point = &w->point[i], *after = &w->point[i + 1 < w->points ? i + 1 : 0];
+        const float *a = v + i * w->v_point + point->first, *b = job->packed + point->u + first * point->pitch;
+        float *out = m + i * w->m_point;
+        tile.b_vector = tile.b_next_repeat = point->pitch;
         for (int panel = first, take; panel < last; panel += take) {
             take = cvl_min(width, last - panel);
             while (!w->gemm->rows_max[take])
                 take--;
-            const struct cvl_tile tile = {
-                .vectors = take, .last = w->lanes, .count = { point->count, 1, 1 },
-                .a = v + i * w->v_point + point->first, .a_row = w->v_tile, .a_step = { 1 },
-                .b = job->packed + point->u + panel * point->pitch, .b_vector = point->pitch, .b_step = { w->lanes },
-                .out = m + i * w->m_point + (panel - first) * w->lanes, .out_row = w->m_tile,
-                .out_lane = 1,
+            const struct panels panels = {
+                .a = a, .b = b, .next = panel + take < last ? b + take * point->pitch
+                                                            : job->packed + after->u + first * after->pitch,
+                .out = out, .count = take, .tiles = tiles, .steps = point->count,
             };
-            multiply_panels(job, tile, tiles, panel + take < last ? tile.b + take * point->pitch
-                                                                  : job->packed + after->u + first * after->pitch);
+            multiply_parts(w->gemm, &tile, &panels);
+            b += take * point->pitch;
+            out += take * w->lanes;
         }
     }
 }
