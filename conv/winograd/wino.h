@@ -118,6 +118,7 @@ struct cvl_wino {
     int                         points;
     struct cvl_wino_point       point[CVL_WINO_T_MAX * CVL_WINO_T_MAX];
     ptrdiff_t                   u_floats;                       /* the packed filter */
+    int                         part_steps;                     /* of a reduction, that make one sum */
 
     int                         tiles;                          /* of all images */
     int                         block, blocks;                  /* tiles of a task */

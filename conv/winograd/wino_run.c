@@ -6,11 +6,7 @@
 #include "base/threads.h"
 #include "conv/winograd/wino.h"
 
-enum {
-    STAGE_VECTORS = 8,           /* channel vectors that a task of the staged input transforms */
-    STEPS_MOST = 1024,           /* of a reduction in one sum; longer ones are summed in parts */
-    PART_STEPS = 256,
-};
+enum { STAGE_VECTORS = 8 };      /* channel vectors that a task of the staged input transforms */
 
 struct job {
     const struct cvl_wino *wino;
@@ -46,7 +42,7 @@ static void transform_tiles(const struct job *job, float *v, float *strip, int f
 }
 
 /* Some panels of one point, and all tiles of an area. */
-struct panels { const float *a, *b, *next; float *out; int count, tiles, steps; };
+struct panels { const float *a, *b, *next; float *out; int count, tiles, steps, part; };
 
 /* A few steps of the reduction. Each of the micro-kernel's calls fetches one of the panels that come next; alike ones are
  * one call. */
@@ -69,10 +65,9 @@ static void multiply_panels(const struct cvl_gemm_kern *gemm, struct cvl_tile *t
  * for their sums in a queue, and wide loads of words that were stored one by one wait until they are out of it. */
 static void multiply_parts(const struct cvl_gemm_kern *gemm, struct cvl_tile *tile, const struct panels *p)
 {
-    const int most = p->steps > STEPS_MOST ? cvl_wino_even(p->steps, PART_STEPS) : p->steps;
     tile->vectors = p->count;
     for (int done = 0; done < p->steps; done += tile->count[0]) {
-        tile->count[0] = cvl_min(most, p->steps - done);
+        tile->count[0] = cvl_min(p->part, p->steps - done);
         tile->a = p->a + done;
         tile->b = p->b + done * tile->b_step[0];
         tile->out = p->out;
@@ -81,12 +76,10 @@ static void multiply_parts(const struct cvl_gemm_kern *gemm, struct cvl_tile *ti
     }
 }
 
-/* All points of `tiles` tiles, for panels [first, last). Parts make the errors of shorter sums, and keep large tiles of
- * long reductions below the bound that most queries have; not of all reductions: with 512 steps the errors are 0.7 times
- * those of one sum in parts of 256, 1.5 to 2.3 % slower, and 0.5 in parts of 128, 3 to 5 % slower. Measured on a Zen 4
- * and not kept: fetching the next block's image between the calls, which slowed the products by what it saved the
- * transforms (64 channels of 224x224); fetching the filter, up to a quarter of the second-level cache, during the
- * transforms, which won 46 % of 600 pairs (512 channels of 7x7). */
+/* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: fetching the next block's
+ * image between the calls, which slowed the products by what it saved the transforms (64 channels of 224x224); fetching
+ * the filter, up to a quarter of the second-level cache, during the transforms, which won 46 % of 600 pairs (512 channels
+ * of 7x7). */
 static void multiply(const struct job *job, const float *v, float *m, int tiles, int first, int last)
 {
     const struct cvl_wino *w = job->wino;
@@ -97,6 +90,7 @@ static void multiply(const struct job *job, const float *v, float *m, int tiles,
         const struct cvl_wino_point *point = &w->point[i], *after = &w->point[i + 1 < w->points ? i + 1 : 0];
         const float *a = v + i * w->v_point + point->first, *b = job->packed + point->u + first * point->pitch;
         float *out = m + i * w->m_point;
+        const int part = cvl_wino_even(point->count, w->part_steps);
         tile.b_vector = tile.b_next_repeat = point->pitch;
         for (int panel = first, take; panel < last; panel += take) {
             take = cvl_min(width, last - panel);
@@ -105,7 +99,7 @@ static void multiply(const struct job *job, const float *v, float *m, int tiles,
             const struct panels panels = {
                 .a = a, .b = b, .next = panel + take < last ? b + take * point->pitch
                                                             : job->packed + after->u + first * after->pitch,
-                .out = out, .count = take, .tiles = tiles, .steps = point->count,
+                .out = out, .count = take, .tiles = tiles, .steps = point->count, .part = part,
             };
             multiply_parts(w->gemm, &tile, &panels);
             b += take * point->pitch;
