@@ -25,44 +25,46 @@ static struct point point_of(const struct cvl_wino_filter *f, const struct cvl_w
                            product->sums + i * f->s_point };
 }
 
-/* All rows of a point by some vectors of lanes; returns how many runs of the next point it has fetched. */
-static int multiply_rows(const struct cvl_wino_filter *f, const struct cvl_wino_share *share, struct cvl_tile tile,
-                         const struct point *next, int run)
+/* One panel of rows by some vectors of lanes; returns how many runs of the next point it has fetched. Tiles of equal
+ * height are one call. */
+static int multiply_panel(const struct cvl_wino_filter *f, const struct cvl_wino_share *share, struct cvl_tile *tile,
+                          int rows, const struct point *next, int run)
 {
-    const int lanes = f->gemm->lanes;
-    const float *a = tile.a;
-    for (int channel = 0; channel < share->rows; channel += tile.rows) {
-        const int left = cvl_min(lanes - channel % lanes, share->rows - channel);
-        const float *fetch = run_of(f, share, next, tile.count[0], run++);
-        tile.rows = cvl_divide_up(left, cvl_divide_up(left, f->gemm->rows_max[tile.vectors]));
-        tile.a = a + channel / lanes * f->rows.panel + channel % lanes;
-        tile.b_next = fetch ? fetch - tile.b : 0;
-        f->gemm->tile[tile.vectors](&tile);
-        tile.out += tile.rows * f->s_row;
-        tile.add += tile.add ? tile.rows * f->s_row : 0;
+    const int calls = cvl_divide_up(rows, f->gemm->rows_max[tile->vectors]), higher = rows % calls;
+    for (int done = 0; done < calls; done += tile->repeat) {
+        const float *fetch = run_of(f, share, next, tile->count[0], run + done);
+        const float *after = run_of(f, share, next, tile->count[0], run + done + 1);
+        tile->rows = rows / calls + (done < higher);
+        tile->repeat = (done < higher ? higher : calls) - done;
+        tile->b_next = fetch ? fetch - tile->b : 0;
+        tile->b_next_repeat = after ? after - fetch : 0;
+        f->gemm->tile[tile->vectors](tile);
+        cvl_tile_skip(tile, tile->rows * tile->repeat);
     }
-    return run;
+    return run + calls;
 }
 
+/* The tile is set up once for all points: what is stored between two of them waits for their sums in the store queue. */
 void cvl_wino_filter_multiply(const struct cvl_wino_filter *f, const struct cvl_wino_share *share,
                               const struct cvl_wino_product *product)
 {
     const int lanes = f->gemm->lanes, vectors = cvl_divide_up(share->lanes, lanes);
     const int width = cvl_tile_shape(f->gemm, lanes, vectors, product->tiles, NULL);
+    struct cvl_tile tile = { .last = lanes, .count = { product->tiles, 1, 1 }, .a_row = 1, .a_step = { lanes },
+                             .b_vector = f->lanes.panel, .b_step = { lanes }, .out_row = f->s_row, .out_lane = 1 };
     for (int i = 0; i < f->points; i++) {
         const struct point point = point_of(f, product, i), next = point_of(f, product, (i + 1) % f->points);
-        for (int vector = 0, run = 0, take; vector < vectors; vector += take) {
-            take = cvl_min(width, vectors - vector);
-            while (!f->gemm->rows_max[take])
-                take--;
-            struct cvl_tile tile = {
-                .vectors = take, .last = lanes, .count = { product->tiles, 1, 1 }, .a = point.rows, .a_row = 1,
-                .a_step = { lanes }, .b = point.lanes + vector * f->lanes.panel, .b_vector = f->lanes.panel,
-                .b_step = { lanes }, .out = product->sums + i * f->s_point + vector * lanes,
-                .out_row = f->s_row, .out_lane = 1,
-            };
+        for (int vector = 0, run = 0; vector < vectors; vector += tile.vectors) {
+            tile.vectors = cvl_min(width, vectors - vector);
+            while (!f->gemm->rows_max[tile.vectors])
+                tile.vectors--;
+            tile.b = point.lanes + vector * f->lanes.panel;
+            tile.out = product->sums + i * f->s_point + vector * lanes;
             tile.add = product->first ? NULL : tile.out;
-            run = multiply_rows(f, share, tile, &next, run);
+            for (int channel = 0; channel < share->rows; channel += lanes) {
+                tile.a = point.rows + channel / lanes * f->rows.panel;
+                run = multiply_panel(f, share, &tile, cvl_min(lanes, share->rows - channel), &next, run);
+            }
         }
     }
 }
