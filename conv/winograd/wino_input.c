@@ -81,13 +81,13 @@ static void copy_phase(const struct strip *s, int phase, int channel, int count,
     }
 }
 
-/* `filled` lanes from channel `first` of all phases' on, together. */
+/* `filled` lanes from channel `first` of all phases' on, together, and zeros for the others. */
 static void copy_mixed(const struct strip *s, int first, int filled)
 {
     const struct cvl_wino *w = s->wino;
     struct cvl_wino_mixed mixed = {
         .rows = w->rows.span, .columns = s->columns, .strip = s->at, .row = w->rows.stride * w->in.at[2],
-        .column = w->columns.stride, .lane = w->in.at[1], .ahead = s->ahead,
+        .column = w->columns.stride * w->in.at[3], .lane = w->in.at[1], .ahead = s->ahead,
     };
     for (int lane = 0, count; lane < filled; lane += count) {
         const int phase = (first + lane) / w->in_channels, channel = (first + lane) % w->in_channels;
@@ -106,7 +106,8 @@ static void copy_strip(const struct strip *s, int vector)
     const struct cvl_wino *w = s->wino;
     const int lanes = w->lanes, all = w->phases * w->in_channels, first = vector * lanes;
     const int filled = cvl_min(lanes, all - first);
-    if (w->in.at[3] == 1 && first / w->in_channels != (first + filled - 1) / w->in_channels) {
+    const bool mixed = first / w->in_channels != (first + filled - 1) / w->in_channels;
+    if (mixed ? w->in.at[3] == 1 || w->in.at[1] == 1 : w->in.at[1] == 1 && filled < lanes) {
         copy_mixed(s, first, filled);
         return;
     }

@@ -88,8 +88,35 @@ CVL_INLINE void place_runs(const struct cvl_wino_mixed *m, int row, int column, 
     }
 }
 
+/* Where channels lie side by side. A store covers all that is left of the vector; what it writes of the pixels that come
+ * later is written again. */
+static void gather_pixels(const struct cvl_wino_mixed *m)
+{
+    float *to = m->strip;
+    for (int row = 0; row < m->rows; row++)
+        for (int column = 0; column < m->columns; column++, to += VF_LANES) {
+            const bool last = row + 1 == m->rows && column + 1 == m->columns;
+            for (int i = 0, lane = 0; i < m->runs; lane += m->run[i++].lanes) {
+                const struct cvl_wino_run *run = &m->run[i];
+                const struct cvl_wino_frame *f = &run->frame;
+                vf pixel = vf_zero();
+                if (row >= f->top && row < f->bottom && column >= f->left && column < f->right)
+                    pixel = vf_load_part(run->from + (row - f->top) * m->row + (column - f->left) * m->column,
+                                         run->lanes);
+                if (last)
+                    vf_store_part(to + lane, pixel, VF_LANES - lane);
+                else
+                    vf_store(to + lane, pixel);
+            }
+        }
+}
+
 static void gather_mixed(const struct cvl_wino_mixed *m)
 {
+    if (m->lane == 1) {
+        gather_pixels(m);
+        return;
+    }
     float placed[VF_LANES][2 * VF_LANES];
     for (int i = 0; i < VF_LANES; i++)
         vf_store(placed[i], vf_zero());
