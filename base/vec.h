@@ -172,8 +172,8 @@ CVL_INLINE void vf_transpose(vf rows[VF_LANES])
 }
 
 /* Of vectors as runs of quads, four lanes each: a0 b0 a1 b1 of the lower half of every quad, and of the upper half; the
- * quads of even number of a, then of b, and those of odd number. A shuffle that leaves elements in their quads, or quads
- * whole, is one instruction without a table of indices. */
+ * quads of even number of a, then of b, and those of odd number. A shuffle that leaves elements in their quads, or
+ * quads whole, is one instruction without a table of indices. */
 #if VF_LANES == 16
 CVL_INLINE vf vf_quad_zip_low(vf a, vf b)
 {
@@ -203,9 +203,9 @@ CVL_INLINE vf vf_even_quads(vf a, vf b) { return a; }   /* a vector is one quad 
 CVL_INLINE vf vf_odd_quads(vf a, vf b) { return b; }
 #endif
 
-/* vf_transpose by these. In each four rows, zipping row i with row i + 2 rotates the bits of (row, place in a quad) by one
- * place; then a bit of the row and one of the quad's number change places. A loop of nothing but transposes takes a fifth
- * less (a Zen 4); igemm, which stores through one at times, took 0 to 2 % more. */
+/* vf_transpose by these. In each four rows, zipping row i with row i + 2 rotates the bits of (row, place in a quad) by
+ * one place; then a bit of the row and one of the quad's number change places. A loop of nothing but transposes takes a
+ * fifth less (a Zen 4); igemm, which stores through one at times, took 0 to 2 % more. */
 CVL_INLINE void vf_transpose_quads(vf rows[VF_LANES])
 {
     for (int round = 0; round < 2; round++)

@@ -134,5 +134,6 @@ const struct vec_check CVL_KERN(vec_check) = {
     .lanes = VF_LANES, .load_store = load_store, .set = set, .load_part = load_part, .store_part = store_part,
     .load_strided = load_strided, .store_strided = store_strided, .load_even = load_even, .zip = zip,
     .even_odd = even_odd, .transpose = transpose, .transpose_quads = transpose_quads, .less = less, .min = min,
-    .max = max, .clip = clip, .sum = sum, .dot_u8s8 = dot_u8s8, .scale = scale, .exp = exponential, .erfc = complementary_error, .activate = activate,
+    .max = max, .clip = clip, .sum = sum, .dot_u8s8 = dot_u8s8, .scale = scale, .exp = exponential,
+    .erfc = complementary_error, .activate = activate,
 };

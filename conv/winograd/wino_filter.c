@@ -130,8 +130,8 @@ static void add_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
     const struct cvl_wino_filter *f = job->filter;
-    const ptrdiff_t slice = cvl_wino_round(f->s_floats / f->parts), first = task % f->parts * slice;
-    const ptrdiff_t last = task % f->parts + 1 < f->parts ? first + slice : f->s_floats;
+    const ptrdiff_t first = task % f->parts * f->s_floats / f->parts;
+    const ptrdiff_t last = (task % f->parts + 1) * f->s_floats / f->parts;
     float *sums = job->sums + (ptrdiff_t)(task / f->parts) * f->parts * f->s_floats + first;
     add_parts(sums, sums + f->s_floats, f->parts - 1, f->s_floats, last - first);
 }

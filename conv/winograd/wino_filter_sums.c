@@ -44,7 +44,7 @@ static int multiply_panel(const struct cvl_wino_filter *f, const struct cvl_wino
     return run + calls;
 }
 
-/* The tile is set up once for all points: what is stored between two of them waits for their sums in the store queue. */
+/* The tile is set up once for all points: what is stored between two tiles waits for their sums in the store queue. */
 void cvl_wino_filter_multiply(const struct cvl_wino_filter *f, const struct cvl_wino_share *share,
                               const struct cvl_wino_product *product)
 {

@@ -75,7 +75,8 @@ CVL_INLINE void place_runs(const struct cvl_wino_mixed *m, int row, int column, 
         const int first = f->left > column ? f->left - column : 0;
         const int last = f->right - column < VF_LANES ? f->right - column : VF_LANES;
         const bool inside = row >= f->top && row < f->bottom && first < last;
-        const float *from = inside ? run->from + (row - f->top) * m->row + (column + first - f->left) * m->column : NULL;
+        const ptrdiff_t at = (row - f->top) * m->row + (column + first - f->left) * m->column;
+        const float *from = inside ? run->from + at : NULL;
         for (const int end = lane + run->lanes; lane < end; lane++) {
             if (first > 0 || !inside)
                 vf_store(block[lane], vf_zero());
@@ -88,8 +89,8 @@ CVL_INLINE void place_runs(const struct cvl_wino_mixed *m, int row, int column, 
     }
 }
 
-/* Where channels lie side by side. A store covers all that is left of the vector; what it writes of the pixels that come
- * later is written again. */
+/* Where channels lie side by side. A store covers all that is left of the vector; what it writes of the pixels that
+ * come later is written again. */
 static void gather_pixels(const struct cvl_wino_mixed *m)
 {
     float *to = m->strip;
@@ -186,4 +187,6 @@ static void scatter(const struct cvl_wino_rows *r, const struct cvl_wino_finish 
 }
 
 extern const struct cvl_wino_rows_kern CVL_KERN(cvl_wino_rows_kern);
-const struct cvl_wino_rows_kern CVL_KERN(cvl_wino_rows_kern) = { .gather = gather, .gather_mixed = gather_mixed, .scatter = scatter };
+const struct cvl_wino_rows_kern CVL_KERN(cvl_wino_rows_kern) = {
+    .gather = gather, .gather_mixed = gather_mixed, .scatter = scatter,
+};

@@ -44,8 +44,8 @@ static void transform_tiles(const struct job *job, float *v, float *strip, int f
 /* Some panels of one point, and all tiles of an area. */
 struct panels { const float *a, *b, *next; float *out; int count, tiles, steps, part; };
 
-/* A few steps of the reduction. Each of the micro-kernel's calls fetches one of the panels that come next; alike ones are
- * one call. */
+/* A few steps of the reduction. Each of the tiles fetches one of the panels that come next; those of equal height are
+ * one call of the micro-kernel. */
 static void multiply_panels(const struct cvl_gemm_kern *gemm, struct cvl_tile *tile, int tiles, ptrdiff_t next)
 {
     const int calls = cvl_divide_up(tiles, gemm->rows_max[tile->vectors]), higher = tiles % calls;
@@ -78,8 +78,8 @@ static void multiply_parts(const struct cvl_gemm_kern *gemm, struct cvl_tile *ti
 
 /* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: fetching the next block's
  * image between the calls, which slowed the products by what it saved the transforms (64 channels of 224x224); fetching
- * the filter, up to a quarter of the second-level cache, during the transforms, which won 46 % of 600 pairs (512 channels
- * of 7x7). */
+ * the filter, up to a quarter of the second-level cache, during the transforms, which won 46 % of 600 pairs (512
+ * channels of 7x7). */
 static void multiply(const struct job *job, const float *v, float *m, int tiles, int first, int last)
 {
     const struct cvl_wino *w = job->wino;

@@ -21,8 +21,9 @@
  * channels, or 128 for the largest tiles, errors hardly grow. `tolerance` is the bound, winograd-errors measures.
  * It loses to implicit GEMM where channels are few (the transforms cost more than they save) and where the transformed
  * filter is read for few tiles: at 512 channels and 7x7 outputs of stride 2 it is 47 MB of 1x7 and 2x4, whose bare
- * products take 1.63 and 1.76 ms (a Zen 4; filter-floor), and those of all other tiles more: 1x4 1.80, 2 1.90, 2x3 2.04,
- * 1x3 2.07, 2x7 2.84, 4 3.05; 1x7 takes 1.67 and igemm 1.85. Infinities and NaNs reach all outputs of their tiles. */
+ * products take 1.63 and 1.76 ms (a Zen 4; filter-floor), and those of all other tiles more: 1x4 1.80, 2 1.90, 2x3
+ * 2.04, 1x3 2.07, 2x7 2.84, 4 3.05; 1x7 takes 1.67 and igemm 1.85. Infinities and NaNs reach all outputs of their
+ * tiles. */
 #include "conv/winograd/wino_filter.h"
 
 #include "base/alloc.h"
