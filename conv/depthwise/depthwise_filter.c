@@ -192,8 +192,11 @@ static void add_task(int task, int slot, void *arg)
             continue;
         }
         block.band = cvl_group_band_of(group, block.from, block.to);
-        if (block.x)
-            cvl_group_bring_in(group, job->x, block.image, block.unit, &block.band, block.x);
+        if (block.x) {
+            const struct cvl_group_bring bring = cvl_group_bring_of(group, job->x, block.image, block.unit, &block.band,
+                                                                    block.x);
+            group->move->bring(&bring);
+        }
         if (block.y)
             bring_y(job, &block);
         for (block.panel = 0; block.panel < group->panels; block.panel++)

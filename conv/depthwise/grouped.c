@@ -115,6 +115,6 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_grouped = {
-    .name = "grouped", .revision = 2, .device = CVL_CPU, .knobs = { "rows", "bring" }, .reject = reject,
+    .name = "grouped", .revision = 3, .device = CVL_CPU, .knobs = { "rows", "bring" }, .reject = reject,
     .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init, .pack = pack, .run = run,
 };

@@ -41,12 +41,23 @@ struct cvl_group_finish {
     float        lo, hi;
 };
 
-/* Points that a later task reads, far from each other: fetched into the second-level cache meanwhile. */
+/* to[point*to_point + lane] = from[point*from_point + lane*from_lane]; one of the latter is 1. Whole vectors are
+ * written, with zeros in lanes past the last. */
+struct cvl_group_bring {
+    float       *to;
+    const float *from;
+    ptrdiff_t    to_point, from_point, from_lane;
+    int          points, lanes;
+};
+
+/* A band of points of whole vectors that is brought while its first rows are summed up. */
 struct cvl_group_ahead {
-    const float *at;
-    ptrdiff_t    step;           /* from a point to the next */
-    int          lines;          /* of the cache, of a point */
-    int          left, each;     /* points; of them, with each channel of a tile */
+    const float *from;
+    float       *to;
+    ptrdiff_t    from_point;
+    int          lanes;                /* of a point, and from one to the next in `to` */
+    int          left, each;           /* points: that are to be brought, with each channel of a tile */
+    int          columns;              /* points of a row */
 };
 
 struct cvl_group_sum {
@@ -63,15 +74,6 @@ struct cvl_group_filter {
     struct cvl_group_walk walk;
     const float          *y;
     float                *totals;       /* vectors, where the walk's w strides say */
-};
-
-/* to[point*to_point + lane] = from[point*from_point + lane*from_lane]; one of the latter is 1. Whole vectors are
- * written, with zeros in lanes past the last. */
-struct cvl_group_bring {
-    float       *to;
-    const float *from;
-    ptrdiff_t    to_point, from_point, from_lane;
-    int          points, lanes;
 };
 
 /* The way back: to[point*to_point + lane*to_lane] = act(from + bias + residual); one of the two is 1. */
@@ -110,6 +112,9 @@ struct cvl_group {
     bool                in_last, out_last;       /* channels are neighbours */
     bool                whole;                   /* no panel has lanes that are not used */
     int                 unit_groups, units, panels;   /* panels: vectors of outputs, in a unit */
+    int                 row_classes, column_classes;  /* residue classes of what is written */
+    struct cvl_axis     rows, columns;           /* the first of them, and the first slide of those: often the only ones */
+    struct cvl_slide    row_slide, column_slide;
     int                 pitch;                   /* floats of a brought point */
     int32_t             lookup[CVL_GROUP_LANES];
 };
@@ -119,6 +124,19 @@ enum cvl_group_knob { CVL_GROUP_ROWS, CVL_GROUP_BRING };
 enum { CVL_GROUP_IN_PLACE = 1, CVL_GROUP_BROUGHT };
 
 struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant);
+
+/* Residue classes, and slides of them. The first ones are known: a task of a few thousand products asks often. */
+static inline struct cvl_axis cvl_group_axis_of(const struct cvl_group *group, bool rows, int class)
+{
+    return class > 0 ? cvl_axis_of(group->desc, rows, class) : rows ? group->rows : group->columns;
+}
+static inline struct cvl_slide cvl_group_slide_of(const struct cvl_group *group, bool rows, int class, int slide)
+{
+    if (class == 0 && slide == 0)
+        return rows ? group->row_slide : group->column_slide;
+    const struct cvl_axis axis = cvl_group_axis_of(group, rows, class);
+    return cvl_slide_of(&axis, slide);
+}
 
 /* Groups of a unit, the last of which may have fewer. */
 static inline int cvl_group_count(const struct cvl_group *group, int unit)
@@ -140,8 +158,8 @@ struct cvl_group_band cvl_group_band_of(const struct cvl_group *group, int from,
 bool   cvl_group_may_stay(const struct cvl_group *group);        /* x can be read where it lies */
 bool   cvl_group_brings(const struct cvl_group *group);          /* and is not */
 size_t cvl_group_band_floats(const struct cvl_group *group, int rows);   /* of a brought band, the largest */
-void   cvl_group_bring_in(const struct cvl_group *group, const float *x, int image, int unit,
-                          const struct cvl_group_band *band, float *to);
+struct cvl_group_bring cvl_group_bring_of(const struct cvl_group *group, const float *x, int image, int unit,
+                                          const struct cvl_group_band *band, float *to);
 
 /* Positions that a task's band has where there are `tasks` without cutting it, and one takes so many floats. */
 int    cvl_group_band_rows(const struct cvl_group *group, int positions, int tasks, double floats);

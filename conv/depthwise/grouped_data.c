@@ -10,7 +10,6 @@ struct job {
     const float            *in, *w, *residual;
     float                  *out;
     struct cvl_group_finish finish;
-    int                     row_classes, column_classes;
     int                     rows, blocks;             /* positions of a row class, in a task; tasks for all of them */
     int                     out_rows, out_columns;    /* of the image that is written */
     int                     row_step;                 /* rows of it from one position to the next */
@@ -21,10 +20,9 @@ struct job {
 static struct job job_of(const struct cvl_group *group)
 {
     const bool backward = group->desc->pass == CVL_BWD_DATA;
-    const struct cvl_axis rows = cvl_axis_of(group->desc, true, 0), columns = cvl_axis_of(group->desc, false, 0);
+    const struct cvl_axis rows = group->rows, columns = group->columns;
     struct job job = {
         .group = group,
-        .row_classes = cvl_axis_classes(group->desc, true), .column_classes = cvl_axis_classes(group->desc, false),
         .out_rows = backward ? group->desc->h : cvl_conv_p(group->desc),
         .out_columns = backward ? group->desc->w : cvl_conv_q(group->desc), .row_step = rows.out_step,
     };
@@ -99,10 +97,10 @@ static void move(struct cvl_group_sum *sum, struct cvl_group_moves by)
 static void sum_rows(const struct job *job, const struct cvl_group_sum *rows)
 {
     const struct cvl_group *group = job->group;
-    for (int j = 0; j < job->column_classes; j++) {
-        const struct cvl_axis columns = cvl_axis_of(group->desc, false, j);
+    for (int j = 0; j < group->column_classes; j++) {
+        const struct cvl_axis columns = cvl_group_axis_of(group, false, j);
         for (int class = 0; class < cvl_slide_classes(&columns); class++) {
-            const struct cvl_slide slide = cvl_slide_of(&columns, class);
+            const struct cvl_slide slide = cvl_group_slide_of(group, false, j, class);
             struct cvl_group_sum sum = *rows;
             move(&sum, cvl_group_use(&sum.walk.columns, &slide, 0, slide.count));
             group->kern->sum(&sum);
@@ -114,10 +112,10 @@ static void sum_panel(const struct job *job, const struct block *block)
 {
     const struct cvl_group *group = job->group;
     const struct cvl_group_sum panel = start(job, block);
-    for (int i = 0; i < job->row_classes; i++) {
-        const struct cvl_axis rows = cvl_axis_of(group->desc, true, i);
+    for (int i = 0; i < group->row_classes; i++) {
+        const struct cvl_axis rows = cvl_group_axis_of(group, true, i);
         for (int class = 0; class < cvl_slide_classes(&rows); class++) {
-            const struct cvl_slide slide = cvl_slide_of(&rows, class);
+            const struct cvl_slide slide = cvl_group_slide_of(group, true, i, class);
             const struct cvl_group_run run = cvl_group_run_of(&rows, &slide, block->from, block->to);
             struct cvl_group_sum sum = panel;
             move(&sum, cvl_group_use(&sum.walk.rows, &slide, run.first, run.last - run.first));
@@ -143,22 +141,23 @@ static void spread_panel(const struct job *job, const struct block *block)
     group->move->spread(&spread);
 }
 
-/* The band of the next unit, which begins right behind this one in every point. */
-static struct cvl_group_ahead ahead_of(const struct job *job, const struct block *block)
+/* Brings the band of a block, or leaves it to the kernel: points of whole vectors. */
+static struct cvl_group_ahead bring(const struct job *job, const struct block *block)
 {
     const struct cvl_group *group = job->group;
-    const int lanes = cvl_group_count(group, block->unit) * group->in_channels;
-    const int columns = (int)(group->in.at[2] / group->in.at[3]), next = block->unit + 1;
-    const int tiles = cvl_divide_up(block->rows, group->kern->rows)
-                    * cvl_divide_up(job->out_columns, CVL_GROUP_COLUMNS);
-    struct cvl_group_ahead ahead = { .step = group->in.at[3], .lines = cvl_divide_up(lanes, CVL_GROUP_LANES) };
-    if (!group->in_last || !block->brought || next == group->units)
-        return ahead;
-    ahead.left = block->band.count * columns;
-    ahead.each = cvl_divide_up(ahead.left, cvl_max(1, tiles * group->panels * group->in_channels));
-    ahead.at = job->in + cvl_offset(&group->in, block->image, next * group->unit_groups * group->in_channels,
-                                    block->band.first, 0);
-    return ahead;
+    const struct cvl_group_bring all = cvl_group_bring_of(group, job->in, block->image, block->unit, &block->band,
+                                                          block->brought);
+    if (!group->in_last || all.lanes % group->kern->lanes != 0) {
+        group->move->bring(&all);
+        return (struct cvl_group_ahead){ .left = 0 };
+    }
+    const int tiles = cvl_divide_up(cvl_divide_up(block->rows, group->row_classes), group->kern->rows)
+                    * cvl_divide_up(cvl_divide_up(job->out_columns, group->column_classes), CVL_GROUP_COLUMNS);
+    const int each = cvl_divide_up(all.points, cvl_max(1, tiles * group->in_channels));
+    return (struct cvl_group_ahead){
+        .from = all.from, .to = all.to, .from_point = all.from_point, .lanes = all.lanes, .left = all.points,
+        .each = each, .columns = (int)(group->in.at[2] / group->in.at[3]),
+    };
 }
 
 static void data_task(int task, int slot, void *arg)
@@ -175,12 +174,12 @@ static void data_task(int task, int slot, void *arg)
     block.rows = cvl_min(job->rows * job->row_step, job->out_rows - block.first_row);
     block.band = cvl_group_band_of(group, block.from, block.to);
     block.written = group->out_last ? NULL : bands + job->in_floats;
+    struct cvl_group_ahead ahead = { .left = 0 };
+    block.ahead = &ahead;
     if (cvl_group_brings(group)) {
         block.brought = bands;
-        cvl_group_bring_in(group, job->in, block.image, block.unit, &block.band, bands);
+        ahead = bring(job, &block);
     }
-    struct cvl_group_ahead ahead = ahead_of(job, &block);
-    block.ahead = &ahead;
     for (block.panel = 0; block.panel < group->panels; block.panel++) {
         sum_panel(job, &block);
         if (block.written)

@@ -17,7 +17,7 @@ static const struct cvl_group_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
 static const struct cvl_group_move *const moves[] = { CVL_ISA_LIST(MOVE_ENTRY) };
 static const struct cvl_group_filter_kern *const filter_kerns[] = { CVL_ISA_LIST(FILTER_ENTRY) };
 
-enum { BAND_FLOATS = 24 << 10, POINT_FLOATS = 256, TASKS = 16 };
+enum { BAND_FLOATS = 24 << 10, POINT_FLOATS = 128, TASKS = 16 };
 
 struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
@@ -40,6 +40,12 @@ struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, con
     group.units = cvl_divide_up(desc->groups, group.unit_groups);
     group.panels = cvl_divide_up(group.unit_groups * group.out_channels, lanes);
     group.whole = desc->groups % group.unit_groups == 0 && group.unit_groups * group.out_channels % lanes == 0;
+    group.row_classes = cvl_axis_classes(desc, true);
+    group.column_classes = cvl_axis_classes(desc, false);
+    group.rows = cvl_axis_of(desc, true, 0);
+    group.columns = cvl_axis_of(desc, false, 0);
+    group.row_slide = cvl_slide_of(&group.rows, 0);
+    group.column_slide = cvl_slide_of(&group.columns, 0);
     group.pitch = cvl_divide_up(group.unit_groups * group.in_channels, lanes) * lanes;
     for (int lane = 0; group.unit_groups > 1 && lane < group.unit_groups * group.out_channels; lane++)
         group.lookup[lane] = lane / group.out_channels * group.in_channels;
@@ -52,8 +58,8 @@ struct cvl_group_band cvl_group_band_of(const struct cvl_group *group, int from,
 {
     int64_t low = INT32_MAX, high = INT32_MIN;
     int extent = 0;
-    for (int i = 0; i < cvl_axis_classes(group->desc, true); i++) {
-        const struct cvl_axis rows = cvl_axis_of(group->desc, true, i);
+    for (int i = 0; i < group->row_classes; i++) {
+        const struct cvl_axis rows = cvl_group_axis_of(group, true, i);
         const int last = cvl_min(to, rows.count) - 1;
         extent = rows.extent;
         if (rows.taps == 0 || last < from)
@@ -84,29 +90,27 @@ bool cvl_group_brings(const struct cvl_group *group)
         return true;
     if (knob || group->mode == CVL_GROUP_EACH)
         return knob == CVL_GROUP_BROUGHT;
-    return group->in_last && group->in.at[3] * cvl_axis_of(group->desc, false, 0).step > POINT_FLOATS;
+    return group->in_last && group->in.at[3] * group->columns.step > POINT_FLOATS;
 }
 
 static int columns_of(const struct cvl_group *group) { return (int)(group->in.at[2] / group->in.at[3]); }
 
 size_t cvl_group_band_floats(const struct cvl_group *group, int rows)
 {
-    const int count = cvl_axis_of(group->desc, true, 0).count;
     int most = 0;
-    for (int from = 0; cvl_group_brings(group) && from < count; from += rows)
+    for (int from = 0; cvl_group_brings(group) && from < group->rows.count; from += rows)
         most = cvl_max(most, cvl_group_band_of(group, from, from + rows).count);
     return (size_t)most * (size_t)columns_of(group) * (size_t)group->pitch;
 }
 
-void cvl_group_bring_in(const struct cvl_group *group, const float *x, int image, int unit,
-                        const struct cvl_group_band *band, float *to)
+struct cvl_group_bring cvl_group_bring_of(const struct cvl_group *group, const float *x, int image, int unit,
+                                          const struct cvl_group_band *band, float *to)
 {
-    const struct cvl_group_bring bring = {
+    return (struct cvl_group_bring){
         .to = to, .to_point = group->pitch, .from_point = group->in.at[3], .from_lane = group->in.at[1],
         .from = x + cvl_offset(&group->in, image, unit * group->unit_groups * group->in_channels, band->first, 0),
         .points = band->count * columns_of(group), .lanes = cvl_group_count(group, unit) * group->in_channels,
     };
-    group->move->bring(&bring);
 }
 
 int cvl_group_band_rows(const struct cvl_group *group, int positions, int tasks, double floats)

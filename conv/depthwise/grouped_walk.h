@@ -13,8 +13,8 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* What the compiler may not know about: it would keep each bit of a mask in memory, to test it in a loop. */
-#define FORGET(value) __asm__("" : "+r"(value))
+/* What the compiler may not know about, in any turn of a loop: it would keep each bit of a mask in memory. */
+#define FORGET(value) __asm__ volatile("" : "+r"(value))
 
 /* Almost every input is: code for those on padding would be put between. */
 #define INSIDE(mask, i) __builtin_expect((mask) >> (i) & 1, 1)
