@@ -49,7 +49,7 @@ static struct job job_of(const struct cvl_group *group)
 {
     const cvl_conv_desc *desc = group->desc;
     struct job job = {
-        .group = group, .rows = cvl_axis_of(desc, true, 0), .columns = cvl_axis_of(desc, false, 0),
+        .group = group, .rows = group->rows, .columns = group->columns,
         .panel_floats = (ptrdiff_t)desc->r * desc->s * group->in_channels * group->kern->lanes,
         .w_apart = group->w.at[0] == 1 ? desc->k : 1,
     };
@@ -92,27 +92,25 @@ struct block {
     float *totals;
 };
 
-static struct cvl_group_filter start(const struct job *job, const struct block *block)
+static void start(const struct job *job, const struct block *block, struct cvl_group_filter *filter)
 {
     const struct cvl_group *group = job->group;
+    struct cvl_group_walk *walk = &filter->walk;
     const int lanes = group->kern->lanes, channel = block->unit * group->unit_groups * group->out_channels;
-    struct cvl_group_filter filter = {
-        .walk = cvl_group_walk_of(group, job->x, block->image, block->unit, &block->band, block->x),
-        .totals = block->totals + block->panel * job->panel_floats,
-    };
-    filter.walk.columns.w = group->w.at[3] / job->w_apart * lanes;
-    filter.walk.rows.w = group->w.at[2] / job->w_apart * lanes;
-    filter.walk.w_channel = group->w.at[1] / job->w_apart * lanes;
+    cvl_group_walk_of(group, job->x, block->image, block->unit, &block->band, block->x, walk);
+    walk->columns.w = group->w.at[3] / job->w_apart * lanes;
+    walk->rows.w = group->w.at[2] / job->w_apart * lanes;
+    walk->w_channel = group->w.at[1] / job->w_apart * lanes;
+    filter->totals = block->totals + block->panel * job->panel_floats;
     if (block->y) {
-        filter.walk.columns.out = (ptrdiff_t)group->panels * lanes;
-        filter.walk.rows.out = job->columns.count * filter.walk.columns.out;
-        filter.y = block->y - block->from * filter.walk.rows.out + block->panel * lanes;
+        walk->columns.out = (ptrdiff_t)group->panels * lanes;
+        walk->rows.out = job->columns.count * walk->columns.out;
+        filter->y = block->y - block->from * walk->rows.out + block->panel * lanes;
     } else {
-        filter.walk.columns.out = group->out.at[3];
-        filter.walk.rows.out = group->out.at[2];
-        filter.y = job->y + cvl_offset(&group->out, block->image, channel + block->panel * lanes, 0, 0);
+        walk->columns.out = group->out.at[3];
+        walk->rows.out = group->out.at[2];
+        filter->y = job->y + cvl_offset(&group->out, block->image, channel + block->panel * lanes, 0, 0);
     }
-    return filter;
 }
 
 static void move(struct cvl_group_filter *filter, struct cvl_group_moves by)
@@ -125,13 +123,13 @@ static void move(struct cvl_group_filter *filter, struct cvl_group_moves by)
 static void add_panel(const struct job *job, const struct block *block)
 {
     const struct cvl_group *group = job->group;
-    const struct cvl_group_filter panel = start(job, block);
     for (int i = 0; i < cvl_slide_classes(&job->rows); i++) {
-        const struct cvl_slide rows = cvl_slide_of(&job->rows, i);
+        const struct cvl_slide rows = cvl_group_slide_of(group, true, 0, i);
         const struct cvl_group_run run = cvl_group_run_of(&job->rows, &rows, block->from, block->to);
         for (int j = 0; j < cvl_slide_classes(&job->columns); j++) {
-            const struct cvl_slide columns = cvl_slide_of(&job->columns, j);
-            struct cvl_group_filter filter = panel;
+            const struct cvl_slide columns = cvl_group_slide_of(group, false, 0, j);
+            struct cvl_group_filter filter;
+            start(job, block, &filter);
             move(&filter, cvl_group_use(&filter.walk.rows, &rows, run.first, run.last - run.first));
             move(&filter, cvl_group_use(&filter.walk.columns, &columns, 0, columns.count));
             group->filter_kern->add(&filter);

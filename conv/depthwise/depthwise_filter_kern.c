@@ -10,7 +10,7 @@
 #else
 #define RUN_NAME CVL_KERN(cvl_group_add)
 #endif
-void RUN_NAME(const struct cvl_group_filter *);
+void RUN_NAME(struct cvl_group_filter *);
 
 #ifndef __AVX512VNNI__
 
@@ -139,26 +139,25 @@ CVL_INLINE void add_rows(const struct cvl_group_filter *f, const struct shape sh
     }
 }
 
-CVL_INLINE void add_all(const struct cvl_group_filter *f, const enum cvl_group_mode mode, const int stride)
+CVL_INLINE void add_all(struct cvl_group_filter *f, const enum cvl_group_mode mode, const int stride)
 {
-    struct cvl_group_filter rows = *f;
-    for (; rows.walk.rows.count > 0; next_rows(&rows, ROWS))
-        add_rows(&rows, (struct shape){ .mode = mode, .stride = stride });
+    for (; f->walk.rows.count > 0; next_rows(f, ROWS))
+        add_rows(f, (struct shape){ .mode = mode, .stride = stride });
 }
 
-static void shared_1(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 1); }
-static void shared_2(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 2); }
-static void shared_any(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 0); }
-static void one_1(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 1); }
-static void one_2(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 2); }
-static void one_any(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 0); }
-static void each_1(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 1); }
-static void each_2(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 2); }
-static void each_any(const struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 0); }
+static void shared_1(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 1); }
+static void shared_2(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 2); }
+static void shared_any(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_SHARED, 0); }
+static void one_1(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 1); }
+static void one_2(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 2); }
+static void one_any(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_ONE, 0); }
+static void each_1(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 1); }
+static void each_2(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 2); }
+static void each_any(struct cvl_group_filter *f) { add_all(f, CVL_GROUP_EACH, 0); }
 
-void RUN_NAME(const struct cvl_group_filter *f)
+void RUN_NAME(struct cvl_group_filter *f)
 {
-    static void (*const instances[][3])(const struct cvl_group_filter *) = {
+    static void (*const instances[][3])(struct cvl_group_filter *) = {
         [CVL_GROUP_SHARED] = { shared_any, shared_1, shared_2 }, [CVL_GROUP_ONE] = { one_any, one_1, one_2 },
         [CVL_GROUP_EACH] = { each_any, each_1, each_2 },
     };

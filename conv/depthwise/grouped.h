@@ -87,14 +87,14 @@ struct cvl_group_spread {
 
 struct cvl_group_kern {
     int    lanes, rows;
-    void (*sum)(const struct cvl_group_sum *sum);
+    void (*sum)(struct cvl_group_sum *sum);          /* is moved on */
 };
 struct cvl_group_move {
     void (*bring)(const struct cvl_group_bring *bring);
     void (*spread)(const struct cvl_group_spread *spread);
 };
 struct cvl_group_filter_kern {
-    void (*add)(const struct cvl_group_filter *filter);
+    void (*add)(struct cvl_group_filter *filter);    /* is moved on */
 };
 
 /* FWD, or BWD_DATA with the roles of x and y exchanged, or BWD_FILTER with out: y. Channels are those of a group. */
@@ -164,9 +164,11 @@ struct cvl_group_bring cvl_group_bring_of(const struct cvl_group *group, const f
 /* Positions that a task's band has where there are `tasks` without cutting it, and one takes so many floats. */
 int    cvl_group_band_rows(const struct cvl_group *group, int positions, int tasks, double floats);
 
-/* A walk with x's side filled in, its strides those of coordinates. brought: the band of that unit, or NULL. */
-struct cvl_group_walk cvl_group_walk_of(const struct cvl_group *group, const float *x, int image, int unit,
-                                        const struct cvl_group_band *band, const float *brought);
+/* Fills in x's side of a walk, its strides those of coordinates. brought: the band of that unit, or NULL. (Walks are
+ * filled in field by field where they stay: a copy by vectors of what was just stored waits until the stores before it are
+ * through, products and all; a task has few tiles, and such copies were 3 % of it.) */
+void cvl_group_walk_of(const struct cvl_group *group, const float *x, int image, int unit,
+                       const struct cvl_group_band *band, const float *brought, struct cvl_group_walk *walk);
 
 /* Turns strides of coordinates into those of a slide from position `first` on, and moves the pointers there. */
 struct cvl_group_moves { ptrdiff_t x, w, out; };

@@ -53,36 +53,36 @@ struct block {
 };
 
 /* A sum with the strides of coordinates. */
-static struct cvl_group_sum start(const struct job *job, const struct block *block)
+static void start(const struct job *job, const struct block *block, struct cvl_group_sum *sum)
 {
     const struct cvl_group *group = job->group;
+    struct cvl_group_walk *walk = &sum->walk;
     const int lanes = group->kern->lanes, s = group->desc->s, r = group->desc->r;
     const ptrdiff_t panel = (ptrdiff_t)block->unit * group->panels + block->panel;
     const int channel = block->unit * group->unit_groups * group->out_channels + block->panel * lanes;
-    struct cvl_group_sum sum = {
-        .walk = cvl_group_walk_of(group, job->in, block->image, block->unit, &block->band, block->brought),
-        .ahead = block->ahead, .w = job->w + panel * group->in_channels * r * s * lanes,
-    };
-    sum.walk.lanes = cvl_group_panel_lanes(group, block->unit, block->panel);
-    sum.walk.columns.w = lanes;
-    sum.walk.rows.w = (ptrdiff_t)s * lanes;
-    sum.walk.w_channel = r * sum.walk.rows.w;
+    cvl_group_walk_of(group, job->in, block->image, block->unit, &block->band, block->brought, walk);
+    walk->columns.w = lanes;
+    walk->rows.w = (ptrdiff_t)s * lanes;
+    walk->w_channel = r * walk->rows.w;
+    sum->ahead = block->ahead;
+    sum->w = job->w + panel * group->in_channels * r * s * lanes;
     if (block->written) {
-        sum.walk.lanes = lanes;
-        sum.walk.columns.out = lanes;
-        sum.walk.rows.out = (ptrdiff_t)job->out_columns * lanes;
-        sum.out = block->written - block->first_row * sum.walk.rows.out;
-        return sum;
+        walk->lanes = lanes;
+        walk->columns.out = lanes;
+        walk->rows.out = (ptrdiff_t)job->out_columns * lanes;
+        sum->out = block->written - block->first_row * walk->rows.out;
+        sum->residual = NULL;
+        sum->finish = (struct cvl_group_finish){ .act = CVL_ACT_NONE };
+        return;
     }
     const ptrdiff_t at = cvl_offset(&group->out, block->image, channel, 0, 0);
-    sum.walk.columns.out = group->out.at[3];
-    sum.walk.rows.out = group->out.at[2];
-    sum.out = job->out + at;
-    sum.residual = job->residual ? job->residual + at : NULL;
-    sum.finish = job->finish;
-    if (job->finish.bias)
-        sum.finish.bias = job->finish.bias + channel;
-    return sum;
+    walk->lanes = cvl_group_panel_lanes(group, block->unit, block->panel);
+    walk->columns.out = group->out.at[3];
+    walk->rows.out = group->out.at[2];
+    sum->out = job->out + at;
+    sum->residual = job->residual ? job->residual + at : NULL;
+    sum->finish = job->finish;
+    sum->finish.bias = job->finish.bias ? job->finish.bias + channel : NULL;
 }
 
 static void move(struct cvl_group_sum *sum, struct cvl_group_moves by)
@@ -94,14 +94,17 @@ static void move(struct cvl_group_sum *sum, struct cvl_group_moves by)
 }
 
 /* The rows of one class, under all classes of columns. */
-static void sum_rows(const struct job *job, const struct cvl_group_sum *rows)
+static void sum_rows(const struct job *job, const struct block *block, const struct cvl_slide *rows,
+                     struct cvl_group_run run)
 {
     const struct cvl_group *group = job->group;
-    for (int j = 0; j < group->column_classes; j++) {
-        const struct cvl_axis columns = cvl_group_axis_of(group, false, j);
+    for (int i = 0; i < group->column_classes; i++) {
+        const struct cvl_axis columns = cvl_group_axis_of(group, false, i);
         for (int class = 0; class < cvl_slide_classes(&columns); class++) {
-            const struct cvl_slide slide = cvl_group_slide_of(group, false, j, class);
-            struct cvl_group_sum sum = *rows;
+            const struct cvl_slide slide = cvl_group_slide_of(group, false, i, class);
+            struct cvl_group_sum sum;
+            start(job, block, &sum);
+            move(&sum, cvl_group_use(&sum.walk.rows, rows, run.first, run.last - run.first));
             move(&sum, cvl_group_use(&sum.walk.columns, &slide, 0, slide.count));
             group->kern->sum(&sum);
         }
@@ -111,15 +114,11 @@ static void sum_rows(const struct job *job, const struct cvl_group_sum *rows)
 static void sum_panel(const struct job *job, const struct block *block)
 {
     const struct cvl_group *group = job->group;
-    const struct cvl_group_sum panel = start(job, block);
     for (int i = 0; i < group->row_classes; i++) {
         const struct cvl_axis rows = cvl_group_axis_of(group, true, i);
         for (int class = 0; class < cvl_slide_classes(&rows); class++) {
             const struct cvl_slide slide = cvl_group_slide_of(group, true, i, class);
-            const struct cvl_group_run run = cvl_group_run_of(&rows, &slide, block->from, block->to);
-            struct cvl_group_sum sum = panel;
-            move(&sum, cvl_group_use(&sum.walk.rows, &slide, run.first, run.last - run.first));
-            sum_rows(job, &sum);
+            sum_rows(job, block, &slide, cvl_group_run_of(&rows, &slide, block->from, block->to));
         }
     }
 }
@@ -142,22 +141,25 @@ static void spread_panel(const struct job *job, const struct block *block)
 }
 
 /* Brings the band of a block, or leaves it to the kernel: points of whole vectors. */
-static struct cvl_group_ahead bring(const struct job *job, const struct block *block)
+static void bring(const struct job *job, const struct block *block)
 {
     const struct cvl_group *group = job->group;
+    struct cvl_group_ahead *ahead = block->ahead;
     const struct cvl_group_bring all = cvl_group_bring_of(group, job->in, block->image, block->unit, &block->band,
                                                           block->brought);
     if (!group->in_last || all.lanes % group->kern->lanes != 0) {
         group->move->bring(&all);
-        return (struct cvl_group_ahead){ .left = 0 };
+        return;
     }
     const int tiles = cvl_divide_up(cvl_divide_up(block->rows, group->row_classes), group->kern->rows)
                     * cvl_divide_up(cvl_divide_up(job->out_columns, group->column_classes), CVL_GROUP_COLUMNS);
-    const int each = cvl_divide_up(all.points, cvl_max(1, tiles * group->in_channels));
-    return (struct cvl_group_ahead){
-        .from = all.from, .to = all.to, .from_point = all.from_point, .lanes = all.lanes, .left = all.points,
-        .each = each, .columns = (int)(group->in.at[2] / group->in.at[3]),
-    };
+    ahead->from = all.from;
+    ahead->to = all.to;
+    ahead->from_point = all.from_point;
+    ahead->lanes = all.lanes;
+    ahead->left = all.points;
+    ahead->each = cvl_divide_up(all.points, cvl_max(1, tiles * group->in_channels));
+    ahead->columns = (int)(group->in.at[2] / group->in.at[3]);
 }
 
 static void data_task(int task, int slot, void *arg)
@@ -178,7 +180,7 @@ static void data_task(int task, int slot, void *arg)
     block.ahead = &ahead;
     if (cvl_group_brings(group)) {
         block.brought = bands;
-        ahead = bring(job, &block);
+        bring(job, &block);
     }
     for (block.panel = 0; block.panel < group->panels; block.panel++) {
         sum_panel(job, &block);

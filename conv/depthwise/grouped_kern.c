@@ -10,7 +10,7 @@
 #else
 #define RUN_NAME CVL_KERN(cvl_group_sum_all)
 #endif
-void RUN_NAME(const struct cvl_group_sum *);
+void RUN_NAME(struct cvl_group_sum *);
 
 #ifndef __AVX512VNNI__
 
@@ -338,26 +338,25 @@ CVL_INLINE void sum_rows(const struct cvl_group_sum *s, const struct shape shape
     }
 }
 
-CVL_INLINE void sum_all(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int stride,
+CVL_INLINE void sum_all(struct cvl_group_sum *s, const enum cvl_group_mode mode, const int stride,
                         sum_squares_fn *squares)
 {
-    struct cvl_group_sum rows = *s;
-    for (; rows.walk.rows.count > 0; next_rows(&rows, ROWS)) {
-        bring_rows(&rows, cvl_min(ROWS, rows.walk.rows.count));
-        sum_rows(&rows, (struct shape){ .mode = mode, .stride = stride }, squares);
+    for (; s->walk.rows.count > 0; next_rows(s, ROWS)) {
+        bring_rows(s, cvl_min(ROWS, s->walk.rows.count));
+        sum_rows(s, (struct shape){ .mode = mode, .stride = stride }, squares);
     }
 }
 
-static void shared_1(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 1, squares_shared_1); }
-static void shared_2(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 2, squares_shared_2); }
-static void shared_any(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 0, NULL); }
-static void one_1(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 1, squares_one_1); }
-static void one_2(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 2, squares_one_2); }
-static void one_any(const struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 0, NULL); }
+static void shared_1(struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 1, squares_shared_1); }
+static void shared_2(struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 2, squares_shared_2); }
+static void shared_any(struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_SHARED, 0, NULL); }
+static void one_1(struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 1, squares_one_1); }
+static void one_2(struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 2, squares_one_2); }
+static void one_any(struct cvl_group_sum *s) { sum_all(s, CVL_GROUP_ONE, 0, NULL); }
 
-void RUN_NAME(const struct cvl_group_sum *s)
+void RUN_NAME(struct cvl_group_sum *s)
 {
-    static void (*const instances[][3])(const struct cvl_group_sum *) = {
+    static void (*const instances[][3])(struct cvl_group_sum *) = {
         [CVL_GROUP_SHARED] = { shared_any, shared_1, shared_2 }, [CVL_GROUP_ONE] = { one_any, one_1, one_2 },
     };
     instances[s->walk.mode][instance_of(&s->walk)](s);

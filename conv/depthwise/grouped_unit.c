@@ -123,24 +123,24 @@ int cvl_group_band_rows(const struct cvl_group *group, int positions, int tasks,
     return cvl_max(1, cvl_min(cvl_divide_up(cvl_min(rows, most), group->kern->rows) * group->kern->rows, positions));
 }
 
-struct cvl_group_walk cvl_group_walk_of(const struct cvl_group *group, const float *x, int image, int unit,
-                                        const struct cvl_group_band *band, const float *brought)
+void cvl_group_walk_of(const struct cvl_group *group, const float *x, int image, int unit,
+                       const struct cvl_group_band *band, const float *brought, struct cvl_group_walk *walk)
 {
     const struct cvl_strides *in = &group->in;
-    const int first = unit * group->unit_groups;
-    struct cvl_group_walk walk = { .mode = group->mode, .channels = group->in_channels, .lookup = group->lookup };
+    walk->mode = group->mode;
+    walk->channels = group->in_channels;
+    walk->lookup = group->lookup;
     if (brought) {
-        walk.columns.x = group->pitch;
-        walk.rows.x = walk.columns.x * columns_of(group);
-        walk.x = brought - band->first * walk.rows.x;
-        walk.x_channel = 1;
+        walk->columns.x = group->pitch;
+        walk->rows.x = walk->columns.x * columns_of(group);
+        walk->x = brought - band->first * walk->rows.x;
+        walk->x_channel = 1;
     } else {
-        walk.columns.x = in->at[3];
-        walk.rows.x = in->at[2];
-        walk.x = x + cvl_offset(in, image, first * group->in_channels, 0, 0);
-        walk.x_channel = in->at[1];
+        walk->columns.x = in->at[3];
+        walk->rows.x = in->at[2];
+        walk->x = x + cvl_offset(in, image, unit * group->unit_groups * group->in_channels, 0, 0);
+        walk->x_channel = in->at[1];
     }
-    return walk;
 }
 
 struct cvl_group_moves cvl_group_use(struct cvl_group_axis *axis, const struct cvl_slide *slide, int first, int count)
@@ -148,11 +148,14 @@ struct cvl_group_moves cvl_group_use(struct cvl_group_axis *axis, const struct c
     const struct cvl_group_moves moves = {
         slide->x * axis->x, slide->w * axis->w, (slide->out + first * slide->out_step) * axis->out,
     };
-    *axis = (struct cvl_group_axis){
-        .origin = slide->origin + first * slide->stride, .stride = slide->stride, .extent = slide->extent,
-        .taps = slide->taps, .count = count, .x = slide->x_step * axis->x, .w = slide->w_step * axis->w,
-        .out = slide->out_step * axis->out,
-    };
+    axis->origin = slide->origin + first * slide->stride;
+    axis->stride = slide->stride;
+    axis->extent = slide->extent;
+    axis->taps = slide->taps;
+    axis->count = count;
+    axis->x *= slide->x_step;
+    axis->w *= slide->w_step;
+    axis->out *= slide->out_step;
     return moves;
 }
 
