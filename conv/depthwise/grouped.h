@@ -86,7 +86,7 @@ struct cvl_group_spread {
 };
 
 struct cvl_group_kern {
-    int    lanes, rows;
+    int    lanes, rows, columns;                     /* of a tile */
     void (*sum)(struct cvl_group_sum *sum);          /* is moved on */
 };
 struct cvl_group_move {
@@ -102,6 +102,7 @@ struct cvl_group {
     const cvl_ctx                      *ctx;
     const cvl_conv_desc                *desc;
     const struct cvl_group_kern        *kern;
+    const struct cvl_group_kern        *quad;    /* sums all residue classes at once; or NULL */
     const struct cvl_group_filter_kern *filter_kern;
     const struct cvl_group_move        *move;
     const int          *knob;

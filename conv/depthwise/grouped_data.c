@@ -111,9 +111,30 @@ static void sum_rows(const struct job *job, const struct block *block, const str
     }
 }
 
+/* All classes of both axes. Positions are coordinates of the image that is written, from this block's first row on. */
+static void sum_quads(const struct job *job, const struct block *block)
+{
+    const struct cvl_group *group = job->group;
+    const cvl_conv_desc *desc = group->desc;
+    struct cvl_group_sum sum;
+    start(job, block, &sum);
+    move(&sum, (struct cvl_group_moves){ .out = block->first_row * sum.walk.rows.out });
+    sum.walk.rows.origin = -desc->pad_top - block->first_row;
+    sum.walk.rows.extent = group->rows.extent;
+    sum.walk.rows.count = block->rows;
+    sum.walk.columns.origin = -desc->pad_left;
+    sum.walk.columns.extent = group->columns.extent;
+    sum.walk.columns.count = job->out_columns;
+    group->quad->sum(&sum);
+}
+
 static void sum_panel(const struct job *job, const struct block *block)
 {
     const struct cvl_group *group = job->group;
+    if (group->quad) {
+        sum_quads(job, block);
+        return;
+    }
     for (int i = 0; i < group->row_classes; i++) {
         const struct cvl_axis rows = cvl_group_axis_of(group, true, i);
         for (int class = 0; class < cvl_slide_classes(&rows); class++) {
@@ -151,8 +172,9 @@ static void bring(const struct job *job, const struct block *block)
         group->move->bring(&all);
         return;
     }
-    const int tiles = cvl_divide_up(cvl_divide_up(block->rows, group->row_classes), group->kern->rows)
-                    * cvl_divide_up(cvl_divide_up(job->out_columns, group->column_classes), CVL_GROUP_COLUMNS);
+    const struct cvl_group_kern *kern = group->quad ? group->quad : group->kern;
+    const int tiles = cvl_divide_up(cvl_divide_up(block->rows, group->row_classes), kern->rows)
+                    * cvl_divide_up(cvl_divide_up(job->out_columns, group->column_classes), kern->columns);
     ahead->from = all.from;
     ahead->to = all.to;
     ahead->from_point = all.from_point;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * FWD and BWD_DATA of groups: the sums of a tile stay in registers while channels and taps go by, together with the
  * weights of a block of 3 x 3 taps. An input on padding is skipped, and so are its products. */
+#include "conv/depthwise/grouped_bring.h"
 #include "conv/depthwise/grouped_finish.h"
 #include "conv/depthwise/grouped_walk.h"
 
@@ -47,37 +48,11 @@ CVL_INLINE void add_channel(const struct cvl_group_walk *walk, const struct shap
     }
 }
 
-/* ---- what is brought meanwhile ---- */
-
-/* In the shadow of a channel's products: bringing a whole band first took 3 to 12 % longer, and a part with each tile was
- * no better. The pointers must stay in registers: their stores filled the store queue (56x56, stride 2: 0.47 for 0.34 ms). */
-CVL_INLINE void bring(struct cvl_group_ahead *ahead, int points)
-{
-    const float *from = ahead->from;
-    float *to = ahead->to;
-    const int lanes = ahead->lanes;
-    points = cvl_min(points, ahead->left);
-    for (int i = 0; i < points; i++, from += ahead->from_point, to += lanes) {
-        vf_store(to, vf_load(from));
-        for (int j = VF_LANES; j < lanes; j += VF_LANES)
-            vf_store(to + j, vf_load(from + j));
-    }
-    ahead->from = from;
-    ahead->to = to;
-    ahead->left -= points;
-}
-
 /* What the next `rows` rows of outputs read. */
-static void bring_rows(const struct cvl_group_sum *s, int rows)
+CVL_INLINE void bring_rows(const struct cvl_group_sum *s, int rows)
 {
     const struct cvl_group_axis *axis = &s->walk.rows;
-    struct cvl_group_ahead *ahead = s->ahead;
-    if (ahead->left == 0)
-        return;
-    const int last = cvl_min(axis->origin + (rows - 1) * axis->stride + axis->taps, axis->extent) - 1;
-    const ptrdiff_t points = (s->walk.x + last * axis->x - ahead->to) / ahead->lanes + ahead->columns;
-    if (points > 0)
-        bring(ahead, (int)points);
+    bring_row(s, cvl_min(axis->origin + (rows - 1) * axis->stride + axis->taps, axis->extent) - 1);
 }
 
 CVL_INLINE void add_block(const struct cvl_group_sum *s, const struct shape shape, int r, int v, int t, vf sums[TILE])
@@ -364,4 +339,5 @@ void RUN_NAME(struct cvl_group_sum *s)
 #endif
 
 extern const struct cvl_group_kern CVL_KERN(cvl_group_kern);
-const struct cvl_group_kern CVL_KERN(cvl_group_kern) = { .lanes = VF_LANES, .rows = ROWS, .sum = RUN_NAME };
+const struct cvl_group_kern CVL_KERN(cvl_group_kern) = { .lanes = VF_LANES, .rows = ROWS, .columns = COLUMNS,
+                                                          .sum = RUN_NAME };

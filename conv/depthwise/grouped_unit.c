@@ -6,14 +6,16 @@
 #include <string.h>
 
 #define DECLARE(level) \
-    extern const struct cvl_group_kern cvl_group_kern_##level; \
+    extern const struct cvl_group_kern cvl_group_kern_##level, cvl_group_quad_kern_##level; \
     extern const struct cvl_group_move cvl_group_move_##level; \
     extern const struct cvl_group_filter_kern cvl_group_filter_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define ENTRY(level) &cvl_group_kern_##level,
+#define QUAD_ENTRY(level) &cvl_group_quad_kern_##level,
 #define MOVE_ENTRY(level) &cvl_group_move_##level,
 #define FILTER_ENTRY(level) &cvl_group_filter_kern_##level,
 static const struct cvl_group_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
+static const struct cvl_group_kern *const quad_kerns[] = { CVL_ISA_LIST(QUAD_ENTRY) };
 static const struct cvl_group_move *const moves[] = { CVL_ISA_LIST(MOVE_ENTRY) };
 static const struct cvl_group_filter_kern *const filter_kerns[] = { CVL_ISA_LIST(FILTER_ENTRY) };
 
@@ -33,6 +35,9 @@ struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, con
         .out_last = (backward ? desc->x_layout : desc->y_layout) == CVL_NHWC,
     };
     const int lanes = group.kern->lanes, most = cvl_max(c, k);
+    if (backward && desc->r == 3 && desc->s == 3 && desc->stride_h == 2 && desc->stride_w == 2 && desc->dil_h == 1
+        && desc->dil_w == 1)
+        group.quad = quad_kerns[ctx->isa];
     group.w_out = group.w.at[backward];
     group.w_in = group.w.at[!backward];
     group.unit_groups = cvl_max(1, lanes / most);
