@@ -16,7 +16,7 @@
 #endif
 void RUN_NAME(struct cvl_group_sum *);
 
-enum { CELLS = ROWS == 2 ? 4 : 2, WIDTH = 2 * CELLS };   /* of 32 registers nine hold weights */
+enum { CELLS = ROWS == 2 ? 5 : 2, WIDTH = 2 * CELLS };   /* of 32 registers nine hold weights */
 
 #ifndef __AVX512VNNI__
 
@@ -145,8 +145,8 @@ CVL_INLINE void sum_cells(const struct cvl_group_sum *s, const enum cvl_group_mo
     const ptrdiff_t at = row * rows->out + column * columns->out;
     vf sums[2][WIDTH];
     UNROLL
-    for (int t = 0; t < 2 * WIDTH; t++)
-        sums[t / WIDTH][t % WIDTH] = vf_zero();
+    for (int t = 0; t < WIDTH; t++)
+        sums[0][t] = sums[1][t] = vf_zero();
     add_cells(&walk, mode, cells, &run, s->w, &ahead, sums);
     if (upper)
         finish_row(s, cells, &run, at, sums[0]);
@@ -160,18 +160,16 @@ CVL_INLINE void sum_all(const struct cvl_group_sum *s, const enum cvl_group_mode
     const struct cvl_group_axis *rows = &s->walk.rows, *columns = &s->walk.columns;
     for (int i = cvl_divide_up(-rows->origin, 2) - 1; 2 * i + 1 + rows->origin < rows->count; i++) {
         bring_row(s, cvl_min(i + 1, rows->extent - 1));
-        for (int m = cvl_divide_up(-columns->origin, 2) - 1, left; ; m += cvl_min(left, CELLS)) {
-            left = (columns->count - columns->origin) / 2 - m;
-            if (left <= 0)
-                break;
-            if (left >= CELLS)
-                sum_cells(s, mode, CELLS, i, m);
-            else if (left == 3)
-                sum_cells(s, mode, cvl_min(CELLS, 3), i, m);
-            else if (left == 2)
-                sum_cells(s, mode, 2, i, m);
-            else
-                sum_cells(s, mode, 1, i, m);
+        const int end = (columns->count - columns->origin) / 2;
+        for (int m = cvl_divide_up(-columns->origin, 2) - 1, cells; m < end; m += cells) {
+            cells = cvl_divide_up(end - m, cvl_divide_up(end - m, CELLS));     /* equal parts: 7 is 4 and 3 */
+            switch (cells) {
+            case 5: sum_cells(s, mode, cvl_min(CELLS, 5), i, m); break;
+            case 4: sum_cells(s, mode, cvl_min(CELLS, 4), i, m); break;
+            case 3: sum_cells(s, mode, cvl_min(CELLS, 3), i, m); break;
+            case 2: sum_cells(s, mode, 2, i, m); break;
+            default: sum_cells(s, mode, 1, i, m);
+            }
         }
     }
 }
