@@ -175,7 +175,7 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_depthwise = {
-    .name = "depthwise", .revision = 3, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
+    .name = "depthwise", .revision = 4, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
     .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init,
     .pack = pack, .run = run,
 };

@@ -3,35 +3,38 @@
  * many of dx, even columns of two taps and odd ones of one. So all four residue classes are summed in one pass, where
  * one at a time each has hardly more products than stores.
  *
- * Positions of this strip are coordinates of dx: point i of dy meets tap j at position 2*i + j + origin. */
+ * Positions of this strip are coordinates of dx: point i of dy meets tap j at position 2*i + j + origin. A run begins with
+ * column 0, wherever that is in the three taps of its first point: one that began with tap 0 had one point more, which
+ * for 7 and 14 points of dy is one run more. */
 #include "conv/depthwise/depthwise_run.h"
 
 enum { TAPS = 3, POINTS = TILE / 2, COLUMNS = 2 * POINTS };
 
 struct quad {
-    uint64_t inside;             /* points of dy, the first left of the run */
-    int      from, to;           /* columns of dx */
+    uint64_t inside;             /* points of dy, with the one left of the run if it begins with tap 0, or right of it */
+    int      columns;            /* of dx */
     vf_lanes lanes;
     vf       bias;
 };
 
-/* A row of dy, its point left of the run at x, by a row of taps at w. */
-CVL_INLINE void add_taps(const struct cvl_dw_strip *s, const struct quad *quad, const float *x, const float *w,
-                         vf sums[COLUMNS])
+/* A row of dy, from its first point that is met on, by a row of taps at w. odd: the run begins with tap 1. */
+CVL_INLINE void add_taps(const struct cvl_dw_strip *s, const struct quad *quad, const bool odd, const float *x,
+                         const float *w, vf sums[COLUMNS])
 {
     const vf first = vf_load(w), second = vf_load(w + s->columns.w), third = vf_load(w + 2 * s->columns.w);
     uint64_t inside = quad->inside;
     FORGET(inside);
     UNROLL
     for (int j = 0; j <= POINTS; j++) {
+        const int column = 2 * j - (odd ? 1 : 2);          /* where tap 0 of this point goes */
         if (LIKELY(inside >> j & 1)) {
             const vf value = vf_keep(vf_load_lanes(x, quad->lanes));
-            if (j > 0) {
-                sums[2 * (j - 1)] += value * first;
-                sums[2 * (j - 1) + 1] += value * second;
-            }
-            if (j < POINTS)
-                sums[2 * j] += value * third;
+            if (column >= 0)
+                sums[column] += value * first;
+            if (column + 1 >= 0 && column + 1 < COLUMNS)
+                sums[column + 1] += value * second;
+            if (column + 2 < COLUMNS)
+                sums[column + 2] += value * third;
         }
         x += s->columns.x;
         FORGET(x);
@@ -47,9 +50,7 @@ CVL_INLINE void store_row(const struct cvl_dw_strip *s, const struct quad *quad,
         UNROLL
         for (int t = 0; t < COLUMNS; t++)
             vf_store(scratch + t * VF_LANES, sums[t]);
-        out += quad->from * apart;
-        finish_apart(&s->finish, scratch + quad->from * VF_LANES, quad->to - quad->from, s->lanes, out, out - s->out,
-                     apart, 1);
+        finish_apart(&s->finish, scratch, quad->columns, s->lanes, out, out - s->out, apart, 1);
         return;
     }
     if (clips(&s->finish, &lo, &hi)) {
@@ -59,7 +60,7 @@ CVL_INLINE void store_row(const struct cvl_dw_strip *s, const struct quad *quad,
     }
     UNROLL
     for (int t = 0; t < COLUMNS; t++) {
-        if (LIKELY(t >= quad->from && t < quad->to))
+        if (LIKELY(t < quad->columns))
             vf_store_lanes(out, sums[t], quad->lanes);
         out += apart;
         FORGET(out);
@@ -73,32 +74,33 @@ CVL_INLINE void start_row(const struct quad *quad, vf sums[COLUMNS])
         sums[t] = quad->bias;
 }
 
-/* Columns of dx from that on which point `first` of dy begins. */
-static void sum_run(const struct cvl_dw_strip *s, int first)
+/* Columns of dx from this one on. */
+CVL_INLINE void sum_run(const struct cvl_dw_strip *s, const bool odd, int column)
 {
-    const int column = 2 * first + s->columns.origin, origin = s->rows.origin, extent = s->rows.extent;
+    const int origin = s->rows.origin, extent = s->rows.extent;
+    const int first = odd ? (column - 1 - s->columns.origin) / 2 : (column - s->columns.origin) / 2 - 1;
     const struct quad quad = {
-        .inside = inside_of(first - 1, s->columns.extent, 1, POINTS + 1), .from = cvl_max(0, -column),
-        .to = cvl_min(COLUMNS, s->columns.count - column), .lanes = vf_lanes_of(0, s->lanes),
+        .inside = inside_of(first, s->columns.extent, 1, POINTS + 1),
+        .columns = cvl_min(COLUMNS, s->columns.count - column), .lanes = vf_lanes_of(0, s->lanes),
         .bias = s->finish.bias ? vf_load_part(s->finish.bias, s->lanes) : vf_zero(),
     };
     for (int i = -origin / 2; 2 * i + origin < s->rows.count; i++) {
         const int row = 2 * i + origin;
-        const float *x = s->x + i * s->rows.x + (first - 1) * s->columns.x;
+        const float *x = s->x + i * s->rows.x + first * s->columns.x;
         float *out = s->out + row * s->rows.out + column * s->columns.out;
         vf sums[COLUMNS];
         if (row >= 0) {
             start_row(&quad, sums);
             if (LIKELY(i >= 0 && i < extent))
-                add_taps(s, &quad, x, s->w, sums);
+                add_taps(s, &quad, odd, x, s->w, sums);
             if (LIKELY(i > 0 && i <= extent))
-                add_taps(s, &quad, x - s->rows.x, s->w + 2 * s->rows.w, sums);
+                add_taps(s, &quad, odd, x - s->rows.x, s->w + 2 * s->rows.w, sums);
             store_row(s, &quad, sums, out);
         }
         if (row + 1 < s->rows.count) {
             start_row(&quad, sums);
             if (LIKELY(i >= 0 && i < extent))
-                add_taps(s, &quad, x, s->w + s->rows.w, sums);
+                add_taps(s, &quad, odd, x, s->w + s->rows.w, sums);
             store_row(s, &quad, sums, out + s->rows.out);
         }
     }
@@ -106,9 +108,11 @@ static void sum_run(const struct cvl_dw_strip *s, int first)
 
 static void quad(const struct cvl_dw_strip *s)
 {
-    const int origin = s->columns.origin;
-    for (int first = -origin / 2; 2 * first + origin < s->columns.count; first += POINTS)
-        sum_run(s, first);
+    for (int column = 0; column < s->columns.count; column += COLUMNS)
+        if (s->columns.origin % 2)
+            sum_run(s, true, column);
+        else
+            sum_run(s, false, column);
 }
 
 extern const struct cvl_dw_strip_kern CVL_KERN(cvl_dw_quad_kern);
