@@ -19,7 +19,7 @@ static __device__ __forceinline__ void cvl_fragment(Type, uint32_t tile, bool by
                      : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                      : "r"(tile + cvl_mma_from_rows(row, half, lane)) : "memory");
     if (Type::size == 4)
-        CVL_UNROLL
+        CVL_UNROLL_ALL
         for (int i = 0; i < 4; i++)
             asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r[i]) : "f"(__uint_as_float(r[i])));
 }
@@ -39,17 +39,17 @@ cvl_igemm_tensor(const __grid_constant__ struct cvl_gemm g, int stages)
     float sums[ROWS][PAIRS * 2][4] = {};
     cvl_igemm_loop<Type::size>(g, tile, stages, place, shared, [&](const char *stage) {
         const uint32_t a_tile = (uint32_t)__cvta_generic_to_shared(stage), b_tile = a_tile + M * CVL_TILE_DEPTH_BYTES;
-        CVL_UNROLL
+        CVL_UNROLL_ALL
         for (int half = 0; half < 2; half++) {
             uint32_t a[ROWS][4];
-            CVL_UNROLL
+            CVL_UNROLL_ALL
             for (int i = 0; i < ROWS; i++)
                 cvl_fragment(Type(), a_tile, a_columns, M, warp_m + i * 16, half, lane, a[i]);
-            CVL_UNROLL
+            CVL_UNROLL_ALL
             for (int pair = 0; pair < PAIRS; pair++) {
                 uint32_t b[4];
                 cvl_fragment(Type(), b_tile, b_columns, N, warp_n + pair * 16, half, lane, b);
-                CVL_UNROLL
+                CVL_UNROLL_ALL
                 for (int i = 0; i < ROWS; i++) {
                     cvl_mma(Type(), sums[i][pair * 2], a[i], b[0], b[2]);
                     cvl_mma(Type(), sums[i][pair * 2 + 1], a[i], b[1], b[3]);
@@ -58,11 +58,11 @@ cvl_igemm_tensor(const __grid_constant__ struct cvl_gemm g, int stages)
         }
     });
     cvl_igemm_finish(g, tile, place, shared, [&](float *to) {
-        CVL_UNROLL
+        CVL_UNROLL_ALL
         for (int i = 0; i < ROWS; i++)
-            CVL_UNROLL
+            CVL_UNROLL_ALL
             for (int j = 0; j < PAIRS * 2; j++)
-                CVL_UNROLL
+                CVL_UNROLL_ALL
                 for (int e = 0; e < 4; e++)
                     to[cvl_tile_sum_at(tile, warp_m + i * CVL_MMA_M + cvl_mma_row(lane, e),
                                        warp_n + j * CVL_MMA_N + cvl_mma_column(lane, e))] = sums[i][j][e];

@@ -9,11 +9,11 @@
 
 /* nvcc unrolls by these; without it they are nothing. */
 #ifdef __CUDACC__
-#define CVL_UNROLL _Pragma("unroll")
+#define CVL_UNROLL_ALL _Pragma("unroll")
 #define CVL_UNROLL_1 _Pragma("unroll 1")
 #define CVL_UNROLL_2 _Pragma("unroll 2")
 #else
-#define CVL_UNROLL
+#define CVL_UNROLL_ALL
 #define CVL_UNROLL_1
 #define CVL_UNROLL_2
 #endif
@@ -219,19 +219,19 @@ CVL_HD void cvl_cores_step(struct cvl_gemm_tile tile, int t, const char *stage, 
     const int columns = tile.n / lane.grid_n;
     CVL_UNROLL_1   /* unrolled, loads are moved so far ahead that registers spill */
     for (int chunk = 0; chunk < CVL_TILE_CHUNKS; chunk++)
-        CVL_UNROLL
+        CVL_UNROLL_ALL
         for (int first = 0; first < columns; first += columns / 2) {   /* half of the columns at once: 16 registers */
             struct cvl_four b[CVL_CORES_MOST / 2];
-            CVL_UNROLL
+            CVL_UNROLL_ALL
             for (int j = 0; j < columns / 2; j++)
                 b[j] = *(const struct cvl_four *)(b_tile + cvl_tile_by_rows(lane.x + (first + j) * lane.grid_n, chunk));
-            CVL_UNROLL
+            CVL_UNROLL_ALL
             for (int i = 0; i < tile.m / lane.grid_m; i++) {
                 const struct cvl_four a
                     = *(const struct cvl_four *)(a_tile + cvl_tile_by_rows(lane.y + i * lane.grid_m, chunk));
-                CVL_UNROLL
+                CVL_UNROLL_ALL
                 for (int e = 0; e < 4; e++)
-                    CVL_UNROLL
+                    CVL_UNROLL_ALL
                     for (int j = 0; j < columns / 2; j++)
                         sums[i][first + j] += a.v[e] * b[j].v[e];
             }
@@ -241,9 +241,9 @@ CVL_HD void cvl_cores_step(struct cvl_gemm_tile tile, int t, const char *stage, 
 CVL_HD void cvl_cores_put(struct cvl_gemm_tile tile, int t, float (*sums)[CVL_CORES_MOST], float *to)
 {
     const struct cvl_cores_lane lane = cvl_cores_lane_of(tile, t);
-    CVL_UNROLL
+    CVL_UNROLL_ALL
     for (int i = 0; i < tile.m / lane.grid_m; i++)
-        CVL_UNROLL
+        CVL_UNROLL_ALL
         for (int j = 0; j < tile.n / lane.grid_n; j++)
             to[cvl_tile_sum_at(tile, lane.y + i * lane.grid_m, lane.x + j * lane.grid_n)] = sums[i][j];
 }

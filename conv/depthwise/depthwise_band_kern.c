@@ -35,13 +35,13 @@ CVL_INLINE void add_column(const struct cvl_dw_band *b, const struct shape shape
     const ptrdiff_t step = shape.taps == 1 ? b->rows.stride * b->rows.x : b->rows.x, w_row = b->rows.w;
     const ptrdiff_t w_column = b->columns.w;
     vf weights[BLOCK_MAX], odd_weights[BLOCK_MAX];
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.taps; v++) {
         weights[v] = vf_set(at.w[v * w_row]);
         if (shape.pair)
             odd_weights[v] = vf_set(at.w[v * w_row + w_column]);
     }
-    UNROLL
+    CVL_UNROLL(40)
     for (int j = 0; j < reach; j++) {
         if (LIKELY(inside >> j & 1)) {
             vf value, odd = vf_zero();
@@ -52,7 +52,7 @@ CVL_INLINE void add_column(const struct cvl_dw_band *b, const struct shape shape
                               &value, &odd);
             else
                 value = vf_load_strided_range(at.x, b->columns.stride, at.range.from, at.range.to);
-            UNROLL
+            CVL_UNROLL(40)
             for (int t = 0; t < shape.tile; t++)
                 if (j - t * apart >= 0 && j - t * apart < shape.taps) {
                     sums[t] += value * weights[j - t * apart];
@@ -144,18 +144,18 @@ CVL_INLINE void sum_columns(const struct cvl_dw_band *b, const struct shape shap
     for (int t = 0; t < columns; t += VF_LANES, run.column += VF_LANES * stride, to += VF_LANES * column_out) {
         vf sums[TILE];
         run.lanes = columns - t < VF_LANES ? columns - t : VF_LANES;
-        UNROLL
+        CVL_UNROLL(40)
         for (int i = 0; i < shape.tile; i++)
             sums[i] = bias;
         add_blocks(b, shape, run, at, sums);
         if (shape.lane == 2) {
-            UNROLL
+            CVL_UNROLL(40)
             for (int i = 0; i < shape.tile; i++)
                 sums[i] = vf_order_pairs(sums[i]);
         }
         if (rare) {
             float scratch[TILE * VF_LANES];
-            UNROLL
+            CVL_UNROLL(40)
             for (int i = 0; i < shape.tile; i++)
                 vf_store(scratch + i * VF_LANES, sums[i]);
             finish_apart(&b->finish, scratch, run.count, run.lanes, b->out + to, to, row_out, column_out);

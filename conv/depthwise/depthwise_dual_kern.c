@@ -15,13 +15,13 @@ struct dual {
 CVL_INLINE void add_row(const struct shape shape, const struct dual *dual, const float *x, const vf dy[LIVE][VECTORS],
                         int from, int to, int last, vf sums[TAPS * TAPS])
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++) {
         vf values[TAPS];
         load_taps(shape, &dual->edges, v, x, values);
-        UNROLL
+        CVL_UNROLL(40)
         for (int s = 0; s < TAPS; s++)
-            UNROLL
+            CVL_UNROLL(40)
             for (int i = from; i < to; i++) {
                 vf *sum = &sums[(last - i * shape.stride) * TAPS + s];
                 if (v == shape.vectors - 1)
@@ -36,7 +36,7 @@ CVL_INLINE void add_row(const struct shape shape, const struct dual *dual, const
 
 CVL_INLINE void load_dy(const struct shape shape, const struct dual *dual, const float *y, vf dy[VECTORS])
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++) {
         dy[v] = v == shape.vectors - 1 ? vf_load_lanes(y + v * VF_LANES, dual->dy) : vf_load(y + v * VF_LANES);
         if (shape.stride == 2)
@@ -46,7 +46,7 @@ CVL_INLINE void load_dy(const struct shape shape, const struct dual *dual, const
 
 CVL_INLINE void shift_rows(const struct shape shape, vf dy[LIVE][VECTORS])
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++) {
         dy[0][v] = dy[1][v];
         dy[1][v] = dy[2][v];
@@ -139,11 +139,11 @@ CVL_INLINE void add_part(const struct cvl_dw_dual *d, const struct shape shape, 
                    + part->first * shape.stride;
     const float *y = d->y + part->plane * d->y_plane + part->first;
     vf sums[TAPS * TAPS];
-    UNROLL
+    CVL_UNROLL(40)
     for (int i = 0; i < TAPS * TAPS; i++)
         sums[i] = vf_load(totals + i * VF_LANES * VF_LANES);
     (shape.stride == 1 ? add_near : add_even)(d, shape, &dual, x, y, sums);
-    UNROLL
+    CVL_UNROLL(40)
     for (int i = 0; i < TAPS * TAPS; i++)
         vf_store(totals + i * VF_LANES * VF_LANES, sums[i]);
 }

@@ -26,7 +26,7 @@ CVL_INLINE void load_taps(const struct shape shape, const struct edges *edges, i
 {
     x += v * VF_LANES * shape.stride;
     if (shape.stride == 1) {
-        UNROLL
+        CVL_UNROLL(40)
         for (int s = 0; s < TAPS; s++)
             values[s] = vf_keep(load(shape, edges, v, s, x + s));
     } else {

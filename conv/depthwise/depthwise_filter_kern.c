@@ -26,18 +26,18 @@ CVL_INLINE void add_channel(const struct shape shape, const struct place *place,
     unsigned rows_inside = place->rows_inside, columns_inside = place->columns_inside;
     FORGET(rows_inside);
     FORGET(columns_inside);
-    UNROLL
+    CVL_UNROLL(40)
     for (int i = 0; i < reach_of(shape.rows, shape.stride, shape.r); i++) {
         if (!INSIDE(rows_inside, i))
             continue;
         const float *x = place->x + i * place->row;
-        UNROLL
+        CVL_UNROLL(40)
         for (int j = 0; j < reach_of(shape.columns, shape.stride, shape.s); j++) {
             if (INSIDE(columns_inside, j)) {
                 const vf value = load_x(x, place, shape);
-                UNROLL
+                CVL_UNROLL(40)
                 for (int p = 0; p < shape.rows; p++)
-                    UNROLL
+                    CVL_UNROLL(40)
                     for (int q = 0; q < shape.columns; q++)
                         if (meets(i, p, apart_r, shape.r) && meets(j, q, apart_s, shape.s)) {
                             const int tap = (i - p * apart_r) * shape.s + j - q * apart_s;
@@ -60,14 +60,14 @@ CVL_INLINE void add_block(const struct cvl_group_filter *f, const struct shape s
         return;
     for (int channel = 0; channel < walk->channels; channel++, totals += walk->w_channel) {
         vf sums[CHAINS_MAX * BLOCK * BLOCK];
-        UNROLL
+        CVL_UNROLL(40)
         for (int i = 0; i < shape.r * shape.s; i++) {
             sums[i * chains] = vf_load(totals + i / shape.s * walk->rows.w + i % shape.s * walk->columns.w);
             if (chains == 2)
                 sums[i * chains + 1] = vf_zero();
         }
         add_channel(shape, &place, y, sums);
-        UNROLL
+        CVL_UNROLL(40)
         for (int i = 0; i < shape.r * shape.s; i++)
             vf_store(totals + i / shape.s * walk->rows.w + i % shape.s * walk->columns.w,
                      chains == 2 ? sums[i * chains] + sums[i * chains + 1] : sums[i * chains]);
@@ -81,9 +81,9 @@ CVL_INLINE void add_tile(const struct cvl_group_filter *f, const struct shape sh
     const bool square = shape.rows > 1 && shape.stride != 0 && walk->rows.stride == shape.stride;
     const float *from = f->y + t * walk->columns.out;
     vf y[TILE];
-    UNROLL
+    CVL_UNROLL(40)
     for (int p = 0; p < shape.rows; p++)
-        UNROLL
+        CVL_UNROLL(40)
         for (int q = 0; q < shape.columns; q++)
             y[p * COLUMNS + q] = vf_load(from + p * walk->rows.out + q * walk->columns.out);
     for (int r = 0, tall; r < walk->rows.taps; r += tall) {

@@ -37,14 +37,14 @@ CVL_INLINE vf sum_near(const struct narrow *n, const struct group *group, const 
 {
     vf middle[TAPS], sum = n->bias, other = vf_zero();
     load_near(n, group->inside[0], x, middle);
-    UNROLL
+    CVL_UNROLL(40)
     for (int s = 0; s < TAPS; s++)
         sum += shared[s] * n->weights[s];
-    UNROLL
+    CVL_UNROLL(40)
     for (int s = 0; s < TAPS; s++)
         other += middle[s] * n->weights[TAPS + s];
     load_near(n, group->inside[1], x + x_row, shared);
-    UNROLL
+    CVL_UNROLL(40)
     for (int s = 0; s < TAPS; s++)
         sum += shared[s] * n->weights[2 * TAPS + s];
     return sum + other;
@@ -62,7 +62,7 @@ CVL_INLINE vf sum_even(const struct narrow *n, const struct group *group, const 
                        vf *shared)
 {
     vf rows[2 * ROWS];
-    UNROLL
+    CVL_UNROLL(40)
     for (int i = 0; i < 2 * ROWS; i++)
         rows[i] = vf_load_lanes(x + i * x_row, group->inside[i]);
     const vf first = sum_pairs(n->bias, *shared, rows[1], n->weights);
@@ -142,7 +142,7 @@ CVL_INLINE void sum_planes(const struct cvl_dw_band *b, const int stride, const 
         const float *w = plane_weights(b, plane);
         ptrdiff_t to = plane * b->out_plane;
         vf shared[TAPS];
-        UNROLL
+        CVL_UNROLL(40)
         for (int i = 0; i < TAPS * TAPS; i++)
             n.weights[i] = vf_set(w[i / TAPS * b->rows.w + i % TAPS * b->columns.w]);
         n.bias = b->finish.bias ? vf_set(b->finish.bias[plane]) : vf_zero();

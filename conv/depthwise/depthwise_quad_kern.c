@@ -24,7 +24,7 @@ CVL_INLINE void add_taps(const struct cvl_dw_strip *s, const struct quad *quad, 
     const vf first = vf_load(w), second = vf_load(w + s->columns.w), third = vf_load(w + 2 * s->columns.w);
     uint64_t inside = quad->inside;
     FORGET(inside);
-    UNROLL
+    CVL_UNROLL(40)
     for (int j = 0; j <= POINTS; j++) {
         const int column = 2 * j - (odd ? 1 : 2);          /* where tap 0 of this point goes */
         if (LIKELY(inside >> j & 1)) {
@@ -47,18 +47,18 @@ CVL_INLINE void store_row(const struct cvl_dw_strip *s, const struct quad *quad,
     float lo, hi;
     if (is_rare(&s->finish)) {
         float scratch[COLUMNS * VF_LANES];
-        UNROLL
+        CVL_UNROLL(40)
         for (int t = 0; t < COLUMNS; t++)
             vf_store(scratch + t * VF_LANES, sums[t]);
         finish_apart(&s->finish, scratch, quad->columns, s->lanes, out, out - s->out, apart, 1);
         return;
     }
     if (clips(&s->finish, &lo, &hi)) {
-        UNROLL
+        CVL_UNROLL(40)
         for (int t = 0; t < COLUMNS; t++)
             sums[t] = vf_clip(sums[t], vf_set(lo), vf_set(hi));
     }
-    UNROLL
+    CVL_UNROLL(40)
     for (int t = 0; t < COLUMNS; t++) {
         if (LIKELY(t < quad->columns))
             vf_store_lanes(out, sums[t], quad->lanes);
@@ -69,7 +69,7 @@ CVL_INLINE void store_row(const struct cvl_dw_strip *s, const struct quad *quad,
 
 CVL_INLINE void start_row(const struct quad *quad, vf sums[COLUMNS])
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int t = 0; t < COLUMNS; t++)
         sums[t] = quad->bias;
 }

@@ -11,12 +11,6 @@
 
 #include <math.h>
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 40")
-#endif
-
 /* What the compiler may not know about: it would keep each bit of a mask in memory, to test it in a loop. */
 #define FORGET(value) __asm__("" : "+r"(value))
 
@@ -111,11 +105,11 @@ CVL_INLINE void finish_near(const struct cvl_dw_finish *f, vf *sums, const int t
     float lo, hi;
     if (clips(f, &lo, &hi)) {
         const vf low = vf_set(lo), high = vf_set(hi);
-        UNROLL
+        CVL_UNROLL(40)
         for (int t = 0; t < tile; t++)
             sums[t] = vf_clip(sums[t], low, high);
     }
-    UNROLL
+    CVL_UNROLL(40)
     for (int t = 0; t < tile; t++) {
         if (LIKELY(t < count))
             vf_store_lanes(out, sums[t], lanes);

@@ -33,7 +33,7 @@ CVL_INLINE vf_lanes lanes_within(int at, int from, int to)
 CVL_INLINE void add_row(const struct shape shape, const struct spread *s, const vf here[VECTORS],
                         const vf left[VECTORS], int r, struct pairs *sums)
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++) {
         sums->even[v] += here[v] * s->weights[r * TAPS] + left[v] * s->weights[r * TAPS + 2];
         sums->odd[v] += here[v] * s->weights[r * TAPS + 1];
@@ -43,7 +43,7 @@ CVL_INLINE void add_row(const struct shape shape, const struct spread *s, const 
 CVL_INLINE struct pairs start_row(const struct shape shape, const struct spread *s)
 {
     struct pairs sums;
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++)
         sums.even[v] = sums.odd[v] = s->bias;
     return sums;
@@ -77,7 +77,7 @@ CVL_INLINE void store_half(const struct cvl_dw_band *b, const struct shape shape
 CVL_INLINE void store_row(const struct cvl_dw_band *b, const struct shape shape, const struct spread *s,
                           const struct pairs *sums, ptrdiff_t to)
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++) {
         const vf low = vf_zip_low(sums->even[v], sums->odd[v]), high = vf_zip_high(sums->even[v], sums->odd[v]);
         if (shape.rare) {
@@ -102,7 +102,7 @@ CVL_INLINE void sum_plane(const struct cvl_dw_band *b, const struct shape shape,
         const bool inside = i >= 0 && i < b->rows.extent;
         if (LIKELY(inside)) {
             const float *from = x + i * b->rows.x;
-            UNROLL
+            CVL_UNROLL(40)
             for (int v = 0; v < shape.vectors; v++, from += VF_LANES) {
                 const bool last = v == shape.vectors - 1;
                 here[v] = last ? vf_load_lanes(from, s->last[0]) : v ? vf_load(from) : vf_load_lanes(from, s->first[0]);
@@ -147,7 +147,7 @@ CVL_INLINE void sum_part(const struct cvl_dw_band *b, const struct shape shape, 
     struct spread s = start(b, shape, part->point);
     for (int plane = part->plane; plane < part->plane + part->planes; plane++) {
         const float *w = plane_weights(b, plane);
-        UNROLL
+        CVL_UNROLL(40)
         for (int i = 0; i < TAPS * TAPS; i++)
             s.weights[i] = vf_set(w[i / TAPS * b->rows.w + i % TAPS * b->columns.w]);
         s.bias = b->finish.bias ? vf_set(b->finish.bias[plane]) : vf_zero();

@@ -20,13 +20,13 @@ struct stream {
 CVL_INLINE void add_row(const struct shape shape, const struct stream *stream, const float *x, int from, int to,
                         int last, vf sums[LIVE][VECTORS])
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++) {
         vf values[TAPS];
         load_taps(shape, &stream->edges, v, x, values);
-        UNROLL
+        CVL_UNROLL(40)
         for (int s = 0; s < TAPS; s++)
-            UNROLL
+            CVL_UNROLL(40)
             for (int i = from; i < to; i++)
                 sums[i][v] += values[s] * stream->weights[(last - i * shape.stride) * TAPS + s];
     }
@@ -34,14 +34,14 @@ CVL_INLINE void add_row(const struct shape shape, const struct stream *stream, c
 
 CVL_INLINE void start_row(const struct shape shape, vf bias, vf sums[VECTORS])
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++)
         sums[v] = bias;
 }
 
 CVL_INLINE void shift_rows(const struct shape shape, vf sums[LIVE][VECTORS])
 {
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors; v++) {
         sums[0][v] = sums[1][v];
         sums[1][v] = sums[2][v];
@@ -53,7 +53,7 @@ CVL_INLINE void store_row(const struct cvl_dw_band *b, const struct shape shape,
 {
     float *out = b->out + to;
     if (shape.stride == 2) {
-        UNROLL
+        CVL_UNROLL(40)
         for (int v = 0; v < shape.vectors; v++)
             sums[v] = vf_order_pairs(sums[v]);
     }
@@ -64,11 +64,11 @@ CVL_INLINE void store_row(const struct cvl_dw_band *b, const struct shape shape,
         return;
     }
     if (stream->clipped) {
-        UNROLL
+        CVL_UNROLL(40)
         for (int v = 0; v < shape.vectors; v++)
             sums[v] = vf_clip(sums[v], vf_set(stream->low), vf_set(stream->high));
     }
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.vectors - 1; v++)
         vf_store(out + v * VF_LANES, sums[v]);
     vf_store_lanes(out + (shape.vectors - 1) * VF_LANES, sums[shape.vectors - 1], stream->stored);
@@ -141,7 +141,7 @@ CVL_INLINE void sum_part(const struct cvl_dw_band *b, const struct shape shape, 
     stream.clipped = clips(&b->finish, &stream.low, &stream.high);
     for (int plane = part->plane; plane < part->plane + part->planes; plane++) {
         const float *w = plane_weights(b, plane);
-        UNROLL
+        CVL_UNROLL(40)
         for (int i = 0; i < TAPS * TAPS; i++)
             stream.weights[i] = vf_set(w[i / TAPS * b->rows.w + i % TAPS * b->columns.w]);
         stream.bias = b->finish.bias ? vf_set(b->finish.bias[plane]) : vf_zero();

@@ -23,15 +23,15 @@ CVL_INLINE void add_row(const struct shape shape, const struct cvl_dw_axis *colu
     const int apart = shape.taps == 1 ? 1 : shape.stride, reach = (shape.tile - 1) * apart + shape.taps;
     const ptrdiff_t step = shape.taps == 1 ? columns->stride * columns->x : columns->x;
     vf weights[BLOCK_MAX];
-    UNROLL
+    CVL_UNROLL(40)
     for (int v = 0; v < shape.taps; v++)
         weights[v] = vf_load(w + v * columns->w);
-    UNROLL
+    CVL_UNROLL(40)
     for (int j = 0; j < reach; j++) {
         if (LIKELY(inside >> j & 1)) {
             vf value = vf_load_lanes(x, how.x);
             value = vf_keep(shape.lookup ? vf_lookup(value, how.index) : value);
-            UNROLL
+            CVL_UNROLL(40)
             for (int t = 0; t < shape.tile; t++)
                 if (j - t * apart >= 0 && j - t * apart < shape.taps)
                     sums[t] += value * weights[j - t * apart];
@@ -117,7 +117,7 @@ CVL_INLINE void sum_rows(const struct cvl_dw_strip *s, const struct shape shape)
         vf sums[TILE];
         if (s->x_ahead)
             fetch(s, x, out);
-        UNROLL
+        CVL_UNROLL(40)
         for (int t = 0; t < shape.tile; t++)
             sums[t] = bias;
         if (shape.taps == 0)
@@ -126,7 +126,7 @@ CVL_INLINE void sum_rows(const struct cvl_dw_strip *s, const struct shape shape)
             add_block(s, shape, inside, taps, from, w, how, sums);
         if (rare) {
             float scratch[TILE * VF_LANES];
-            UNROLL
+            CVL_UNROLL(40)
             for (int t = 0; t < shape.tile; t++)
                 vf_store(scratch + t * VF_LANES, sums[t]);
             finish_apart(&finish, scratch, count, s->lanes, out, out - s->out, s->columns.out, 1);

@@ -4,20 +4,14 @@
 #include "base/vec_math.h"
 #include "conv/depthwise/depthwise_strip.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 CVL_INLINE void turn_block(const struct cvl_dw_turn *turn, int point, int lanes, int points)
 {
     vf rows[VF_LANES];
-    UNROLL
+    CVL_UNROLL(16)
     for (int lane = 0; lane < VF_LANES; lane++)
         rows[lane] = lane < lanes ? vf_load_part(turn->from + lane * turn->plane + point, points) : vf_zero();
     vf_transpose(rows);
-    UNROLL
+    CVL_UNROLL(16)
     for (int i = 0; i < VF_LANES; i++)
         if (i < points)
             vf_store(turn->to + (ptrdiff_t)(point + i) * VF_LANES, rows[i]);
@@ -39,11 +33,11 @@ CVL_INLINE void back_block(const struct cvl_dw_turn *turn, int point, int lanes,
 {
     const struct cvl_dw_finish *finish = &turn->finish;
     vf rows[VF_LANES];
-    UNROLL
+    CVL_UNROLL(16)
     for (int i = 0; i < VF_LANES; i++)
         rows[i] = i < points ? vf_load(turn->from + (ptrdiff_t)(point + i) * VF_LANES) : vf_zero();
     vf_transpose(rows);
-    UNROLL
+    CVL_UNROLL(16)
     for (int lane = 0; lane < VF_LANES; lane++)
         if (lane < lanes) {
             const ptrdiff_t at = lane * turn->plane + point;

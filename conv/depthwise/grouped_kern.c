@@ -23,22 +23,22 @@ CVL_INLINE void add_channel(const struct cvl_group_walk *walk, const struct shap
     vf weights[BLOCK * BLOCK];
     FORGET(rows_inside);
     FORGET(columns_inside);
-    UNROLL
+    CVL_UNROLL(16)
     for (int i = 0; i < reach_of(shape.rows, shape.stride, shape.r); i++) {
         if (i < shape.r)
-            UNROLL
+            CVL_UNROLL(16)
             for (int v = 0; v < shape.s; v++)
                 weights[i * BLOCK + v] = vf_load(w + i * walk->rows.w + v * walk->columns.w);
         if (!INSIDE(rows_inside, i))
             continue;
         const float *x = place->x + i * place->row;
-        UNROLL
+        CVL_UNROLL(16)
         for (int j = 0; j < reach_of(shape.columns, shape.stride, shape.s); j++) {
             if (INSIDE(columns_inside, j)) {
                 const vf value = load_x(x, place, shape);
-                UNROLL
+                CVL_UNROLL(16)
                 for (int p = 0; p < shape.rows; p++)
-                    UNROLL
+                    CVL_UNROLL(16)
                     for (int q = 0; q < shape.columns; q++)
                         if (meets(i, p, apart_r, shape.r) && meets(j, q, apart_s, shape.s))
                             sums[p * COLUMNS + q] += value * weights[(i - p * apart_r) * BLOCK + j - q * apart_s];
@@ -91,10 +91,10 @@ CVL_INLINE void store_tile(const struct cvl_group_sum *s, const struct shape sha
 {
     const ptrdiff_t row = s->walk.rows.out, column = s->walk.columns.out;
     const int lanes = s->walk.lanes;
-    UNROLL
+    CVL_UNROLL(16)
     for (int p = 0; p < shape.rows; p++) {
         float *out = s->out + p * row + t * column;
-        UNROLL
+        CVL_UNROLL(16)
         for (int q = 0; q < shape.columns; q++, out += column)
             if (whole)
                 vf_store(out, sums[p * COLUMNS + q]);
@@ -110,13 +110,13 @@ CVL_INLINE void finish_tile(const struct cvl_group_sum *s, const struct shape sh
     const bool clipped = clips(finish, &lo, &hi);
     if (finish->bias) {
         const vf bias = vf_load_part(finish->bias, s->walk.lanes);
-        UNROLL
+        CVL_UNROLL(16)
         for (int i = 0; i < TILE; i++)
             sums[i] += bias;
     }
     if (s->residual || !clipped) {
         float scratch[TILE * VF_LANES];
-        UNROLL
+        CVL_UNROLL(16)
         for (int i = 0; i < TILE; i++)
             vf_store(scratch + i * VF_LANES, sums[i]);
         finish_apart(s, shape.rows, shape.columns, t, scratch);
@@ -124,7 +124,7 @@ CVL_INLINE void finish_tile(const struct cvl_group_sum *s, const struct shape sh
     }
     if (finish->act != CVL_ACT_NONE) {
         const vf low = vf_set(lo), high = vf_set(hi);
-        UNROLL
+        CVL_UNROLL(16)
         for (int i = 0; i < TILE; i++)
             sums[i] = vf_clip(sums[i], low, high);
     }
@@ -141,7 +141,7 @@ CVL_INLINE void sum_tile(const struct cvl_group_sum *s, const struct shape shape
     const struct cvl_group_walk *walk = &s->walk;
     const bool square = shape.rows > 1 && shape.stride != 0 && walk->rows.stride == shape.stride;
     vf sums[TILE];
-    UNROLL
+    CVL_UNROLL(16)
     for (int i = 0; i < TILE; i++)
         sums[i] = vf_zero();
     for (int r = 0, tall; r < walk->rows.taps; r += tall) {
@@ -187,23 +187,23 @@ CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape
     const struct place place = { .index = index };
     vf weights[BLOCK * BLOCK];
     FORGET(inside);
-    UNROLL
+    CVL_UNROLL(16)
     for (int i = 0; i < reach_of(shape.rows, shape.stride, BLOCK); i++, x += walk->rows.x) {
         if (i < BLOCK)
-            UNROLL
+            CVL_UNROLL(16)
             for (int v = 0; v < BLOCK; v++)
                 weights[i * BLOCK + v] = vf_load(w + i * walk->rows.w + v * walk->columns.w);
         if (!INSIDE(inside, i))
             continue;
         const float *at = x;
-        UNROLL
+        CVL_UNROLL(16)
         for (int j = 0; j <= last; j++, at += walk->columns.x) {
             if ((j == 0 && !(inside & LEFT)) || (j == last && !(inside & RIGHT)))
                 continue;
             const vf value = load_x(at, &place, shape);
-            UNROLL
+            CVL_UNROLL(16)
             for (int p = 0; p < shape.rows; p++)
-                UNROLL
+                CVL_UNROLL(16)
                 for (int q = 0; q < COLUMNS; q++)
                     if (meets(i, p, shape.stride, BLOCK) && meets(j, q, shape.stride, BLOCK))
                         sums[p * COLUMNS + q] += value * weights[(i - p * shape.stride) * BLOCK + j - q * shape.stride];
@@ -224,7 +224,7 @@ CVL_INLINE void sum_squares(const struct cvl_group_sum *s, const struct shape sh
         const float *x = from, *w = s->w;
         vi index = shape.mode == CVL_GROUP_SHARED ? (vi)vf_load((const float *)walk.lookup) : (vi){ 0 };
         vf sums[TILE];
-        UNROLL
+        CVL_UNROLL(16)
         for (int i = 0; i < TILE; i++)
             sums[i] = vf_zero();
         for (int channel = 0; channel < walk.channels; channel++, w += walk.w_channel) {

@@ -38,7 +38,7 @@ CVL_INLINE void add_row(const struct cvl_group_walk *walk, const enum cvl_group_
     const struct place place = { .index = index };
     unsigned inside = run->inside;
     FORGET(inside);
-    UNROLL
+    CVL_UNROLL(16)
     for (int m = 0; m <= cells; m++, x += walk->columns.x) {
         if (!INSIDE(inside, m))
             continue;
@@ -69,7 +69,7 @@ CVL_INLINE void add_cells(const struct cvl_group_walk *walk, const enum cvl_grou
     for (int channel = 0; channel < walk->channels; channel++, w += walk->w_channel) {
         vf weights[9];
         bring(ahead, ahead->each);
-        UNROLL
+        CVL_UNROLL(16)
         for (int i = 0; i < 9; i++)
             weights[i] = vf_load(w + i / 3 * walk->rows.w + i % 3 * walk->columns.w);
         if (run->here)
@@ -103,23 +103,23 @@ CVL_INLINE void finish_row(const struct cvl_group_sum *s, const int cells, const
     const int lanes = s->walk.lanes;
     const vf bias = s->finish.bias ? vf_load_part(s->finish.bias, lanes) : vf_zero();
     float lo, hi;
-    UNROLL
+    CVL_UNROLL(16)
     for (int t = 0; t < 2 * cells; t++)
         sums[t] += bias;
     if (!clips(&s->finish, &lo, &hi) || s->residual) {
         float scratch[WIDTH * VF_LANES];
-        UNROLL
+        CVL_UNROLL(16)
         for (int t = 0; t < 2 * cells; t++)
             vf_store(scratch + t * VF_LANES, sums[t]);
         finish_apart(s, scratch + run->from * VF_LANES, run->to - run->from, at + run->from * apart);
         return;
     }
     if (s->finish.act != CVL_ACT_NONE) {
-        UNROLL
+        CVL_UNROLL(16)
         for (int t = 0; t < 2 * cells; t++)
             sums[t] = vf_clip(sums[t], vf_set(lo), vf_set(hi));
     }
-    UNROLL
+    CVL_UNROLL(16)
     for (int t = 0; t < 2 * cells; t++)
         if (t < run->from || t >= run->to)
             continue;
@@ -144,7 +144,7 @@ CVL_INLINE void sum_cells(const struct cvl_group_sum *s, const enum cvl_group_mo
     };
     const ptrdiff_t at = row * rows->out + column * columns->out;
     vf sums[2][WIDTH];
-    UNROLL
+    CVL_UNROLL(16)
     for (int t = 0; t < WIDTH; t++)
         sums[0][t] = sums[1][t] = vf_zero();
     add_cells(&walk, mode, cells, &run, s->w, &ahead, sums);

@@ -7,12 +7,6 @@
 #include "base/vec_lanes.h"
 #include "conv/depthwise/grouped.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* What the compiler may not know about, in any turn of a loop: it would keep each bit of a mask in memory. */
 #define FORGET(value) __asm__ volatile("" : "+r"(value))
 

@@ -6,29 +6,23 @@
 
 #include "wino_transforms.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 CVL_INLINE void load_points(const float *from, ptrdiff_t step, const int points, vf *in)
 {
-    UNROLL
+    CVL_UNROLL(16)
     for (int j = 0; j < points; j++)
         in[j] = vf_load(from + j * step);
 }
 
 CVL_INLINE void store_points(float *to, ptrdiff_t step, const int points, const vf *out)
 {
-    UNROLL
+    CVL_UNROLL(16)
     for (int j = 0; j < points; j++)
         vf_store(to + j * step, out[j]);
 }
 
 CVL_INLINE void fetch_points(const float *from, ptrdiff_t step, const int points)
 {
-    UNROLL
+    CVL_UNROLL(16)
     for (int j = 0; j < points; j++)
         __builtin_prefetch(from + j * step, 0, 2);
 }
@@ -58,18 +52,18 @@ CVL_INLINE void finish_points(const struct cvl_wino_finish *f, const float *add,
 {
     if (f->bias) {
         const vf bias = vf_load(f->bias);
-        UNROLL
+        CVL_UNROLL(16)
         for (int j = 0; j < points; j++)
             out[j] += bias;
     }
     if (add) {
-        UNROLL
+        CVL_UNROLL(16)
         for (int j = 0; j < points; j++)
             out[j] += vf_load(add + j * step);
     }
     if (f->clip) {
         const vf lo = vf_set(f->lo), hi = vf_set(f->hi);
-        UNROLL
+        CVL_UNROLL(16)
         for (int j = 0; j < points; j++)
             out[j] = vf_clip(out[j], lo, hi);
     }

@@ -5,12 +5,6 @@
 #include "base/vec_math.h"
 #include "conv/winograd/wino.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* `columns` elements of one channel. Whole, `columns` is a constant. */
 CVL_INLINE vf load_columns(const float *from, const int step, const int columns)
 {
@@ -23,7 +17,7 @@ CVL_INLINE void gather_block(const struct cvl_wino_rows *r, const float *from, f
                              const int lanes, const int columns)
 {
     vf block[VF_LANES];
-    UNROLL
+    CVL_UNROLL(16)
     for (int j = 0; j < VF_LANES; j++, from += r->lane) {
         block[j] = vf_zero();
         if (j < lanes) {
@@ -32,7 +26,7 @@ CVL_INLINE void gather_block(const struct cvl_wino_rows *r, const float *from, f
         }
     }
     vf_transpose_quads(block);
-    UNROLL
+    CVL_UNROLL(16)
     for (int i = 0; i < VF_LANES; i++) {
         if (i >= columns)
             break;
@@ -126,11 +120,11 @@ static void gather_mixed(const struct cvl_wino_mixed *m)
         for (int column = 0; column < m->columns; column += VF_LANES) {
             vf block[VF_LANES];
             place_runs(m, row, column, placed);
-            UNROLL
+            CVL_UNROLL(16)
             for (int i = 0; i < VF_LANES; i++)
                 block[i] = vf_load(placed[i]);
             vf_transpose_quads(block);
-            UNROLL
+            CVL_UNROLL(16)
             for (int i = 0; i < VF_LANES; i++, to += VF_LANES) {
                 if (column + i >= m->columns)
                     break;
@@ -145,14 +139,14 @@ CVL_INLINE void scatter_block(const struct cvl_wino_rows *r, const struct cvl_wi
     vf block[VF_LANES];
     const vf bias = f->bias ? vf_load_part(f->bias, lanes) : vf_zero();
     const vf lo = vf_set(f->lo), hi = vf_set(f->hi);
-    UNROLL
+    CVL_UNROLL(16)
     for (int i = 0; i < VF_LANES; i++) {
         block[i] = i < columns ? vf_load(from + i * VF_LANES) : vf_zero();
         if (f->bias)
             block[i] += bias;
     }
     vf_transpose_quads(block);
-    UNROLL
+    CVL_UNROLL(16)
     for (int j = 0; j < VF_LANES; j++, at += r->lane) {
         if (j >= lanes)
             break;
