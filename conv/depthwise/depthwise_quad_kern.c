@@ -3,15 +3,15 @@
  * many of dx, even columns of two taps and odd ones of one. So all four residue classes are summed in one pass, where
  * one at a time each has hardly more products than stores.
  *
- * Positions of this strip are coordinates of dx: point i of dy meets tap j at position 2*i + j + origin. A run begins with
- * column 0, wherever that is in the three taps of its first point: one that began with tap 0 had one point more, which
- * for 7 and 14 points of dy is one run more. */
+ * Positions of this strip are coordinates of dx: point i of dy meets tap j at position 2*i + j + origin. A run begins
+ * with column 0, wherever that is in the three taps of its first point: one that began with tap 0 had one point more,
+ * which for 7 and 14 points of dy is one run more. */
 #include "conv/depthwise/depthwise_run.h"
 
 enum { TAPS = 3, POINTS = TILE / 2, COLUMNS = 2 * POINTS };
 
 struct quad {
-    uint64_t inside;             /* points of dy, with the one left of the run if it begins with tap 0, or right of it */
+    uint64_t inside;             /* points of dy, with one left of the run, or right of it if it begins with tap 1 */
     int      columns;            /* of dx */
     vf_lanes lanes;
     vf       bias;

@@ -5,11 +5,12 @@
  * tile of 2 x 7 outputs stays in registers beside the 3 x 3 weights of one channel; an input is loaded once for the six
  * products of a weight that it is part of, its lanes looking up the channel of their own group by one permutation. So
  * at stride 1 a permutation or a broadcast comes with 3.5 multiply-adds, at stride 2 with 1.7. BWD_FILTER is the dual:
- * a tile of y stays in registers, and nine totals. Padding is skipped with its products.
+ * a tile of y stays in registers, and nine totals. BWD_DATA of 3 x 3 taps and a stride of two sums its four residue
+ * classes in one pass (grouped_quad_kern.c). Padding is skipped with its products.
  *
- * Memory: a band of rows of one unit for each thread, where x is planes or its points lie far apart, and a band of
- * outputs where y is planes; a packed filter (in workspace where it is not constant); BWD_FILTER: its totals, up to 16
- * times. Multiplications: those of the formula without padding.
+ * Memory: a band of rows of one unit for each thread, where x is planes or its points lie far apart (these are brought
+ * while the first rows are summed up), and a band of outputs where y is planes; a packed filter (in workspace where it
+ * is not constant); BWD_FILTER: its totals, up to 16 times. Multiplications: those of the formula without padding.
  * Where it loses: to Winograd (3x3, stride 1) from some 16 channels a group on; planes of 4 channels a group, where
  * transposing there and back is a quarter of the time; filters other than 3x3, whose taps share inputs along a row
  * only; groups that fill their vectors badly (9 to 15 channels). */

@@ -114,8 +114,8 @@ struct cvl_group {
     bool                whole;                   /* no panel has lanes that are not used */
     int                 unit_groups, units, panels;   /* panels: vectors of outputs, in a unit */
     int                 row_classes, column_classes;  /* residue classes of what is written */
-    struct cvl_axis     rows, columns;           /* the first of them, and the first slide of those: often the only ones */
-    struct cvl_slide    row_slide, column_slide;
+    struct cvl_axis     rows, columns;           /* the first of them, often the only ones, */
+    struct cvl_slide    row_slide, column_slide; /* and their first slides */
     int                 pitch;                   /* floats of a brought point */
     int32_t             lookup[CVL_GROUP_LANES];
 };
@@ -166,8 +166,8 @@ struct cvl_group_bring cvl_group_bring_of(const struct cvl_group *group, const f
 int    cvl_group_band_rows(const struct cvl_group *group, int positions, int tasks, double floats);
 
 /* Fills in x's side of a walk, its strides those of coordinates. brought: the band of that unit, or NULL. (Walks are
- * filled in field by field where they stay: a copy by vectors of what was just stored waits until the stores before it are
- * through, products and all; a task has few tiles, and such copies were 3 % of it.) */
+ * filled in field by field where they stay: a copy by vectors of what was just stored waits until the stores before it
+ * are through, products and all; a task has few tiles, and such copies were 3 % of it.) */
 void cvl_group_walk_of(const struct cvl_group *group, const float *x, int image, int unit,
                        const struct cvl_group_band *band, const float *brought, struct cvl_group_walk *walk);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A band that is brought in the shadow of the products of its first rows. Bringing it first took 3 to 12 % longer, and a
- * part with each tile was no better. The pointers must stay in registers: their stores filled the store queue (56x56,
- * stride 2: 0.47 for 0.34 ms). Only *_kern.c files include it. */
+ * A band that is brought in the shadow of the products of its first rows. Bringing it first took 3 to 12 % longer, and
+ * a part with each tile was no better. The pointers must stay in registers: their stores filled the store queue (56x56,
+ * stride 2: 0.47 for 0.34 ms). Fetching it into a cache before that changed nothing. Only *_kern.c files include it. */
 #ifndef CONV_DEPTHWISE_GROUPED_BRING_H
 #define CONV_DEPTHWISE_GROUPED_BRING_H
 

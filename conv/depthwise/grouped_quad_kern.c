@@ -129,7 +129,8 @@ CVL_INLINE void finish_row(const struct cvl_group_sum *s, const int cells, const
             vf_store_part(s->out + at + t * apart, sums[t], lanes);
 }
 
-CVL_INLINE void sum_cells(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int cells, int i, int first)
+CVL_INLINE void sum_cells(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int cells, int i,
+                          int first)
 {
     const struct cvl_group_walk walk = s->walk;            /* copies, which no store can change */
     const struct cvl_group_axis *rows = &walk.rows, *columns = &walk.columns;
