@@ -101,6 +101,10 @@ struct cvl_wino_point {
     ptrdiff_t u, pitch;            /* of its first panel in the packed filter, and from one to the next */
 };
 
+/* How a reduction is summed where the transforms magnify rounding by up to `amplification`: so many steps at most make
+ * one sum, and so many sums at least are added. */
+struct cvl_wino_parts { double amplification; int steps, least; };
+
 struct cvl_wino {
     const cvl_ctx              *ctx;
     const cvl_conv_desc        *desc;
@@ -118,7 +122,7 @@ struct cvl_wino {
     int                         points;
     struct cvl_wino_point       point[CVL_WINO_T_MAX * CVL_WINO_T_MAX];
     ptrdiff_t                   u_floats;                       /* the packed filter */
-    int                         part_steps;                     /* of a reduction, that make one sum */
+    const struct cvl_wino_parts *parts;
 
     int                         tiles;                          /* of all images */
     int                         block, blocks;                  /* tiles of a task */

@@ -6,7 +6,10 @@
 #include "base/threads.h"
 #include "conv/winograd/wino.h"
 
-enum { STAGE_VECTORS = 8 };      /* channel vectors that a task of the staged input transforms */
+enum {
+    STAGE_VECTORS = 8,           /* channel vectors that a task of the staged input transforms */
+    PART_MIN = 32,               /* steps: shorter sums make few errors, and many additions */
+};
 
 struct job {
     const struct cvl_wino *wino;
@@ -76,6 +79,13 @@ static void multiply_parts(const struct cvl_gemm_kern *gemm, struct cvl_tile *ti
     }
 }
 
+/* Steps that make one sum. */
+static int part_of(const struct cvl_wino *w, int steps)
+{
+    const int most = cvl_divide_up(steps, w->parts->least);
+    return cvl_wino_even(steps, cvl_min(w->parts->steps, cvl_max(PART_MIN, most)));
+}
+
 /* All points of `tiles` tiles, for panels [first, last). Measured on a Zen 4 and not kept: fetching the next block's
  * image between the calls, which slowed the products by what it saved the transforms (64 channels of 224x224); fetching
  * the filter, up to a quarter of the second-level cache, during the transforms, which won 46 % of 600 pairs (512
@@ -90,7 +100,6 @@ static void multiply(const struct job *job, const float *v, float *m, int tiles,
         const struct cvl_wino_point *point = &w->point[i], *after = &w->point[i + 1 < w->points ? i + 1 : 0];
         const float *a = v + i * w->v_point + point->first, *b = job->packed + point->u + first * point->pitch;
         float *out = m + i * w->m_point;
-        const int part = cvl_wino_even(point->count, w->part_steps);
         tile.b_vector = tile.b_next_repeat = point->pitch;
         for (int panel = first, take; panel < last; panel += take) {
             take = cvl_min(width, last - panel);
@@ -99,7 +108,7 @@ static void multiply(const struct job *job, const float *v, float *m, int tiles,
             const struct panels panels = {
                 .a = a, .b = b, .next = panel + take < last ? b + take * point->pitch
                                                             : job->packed + after->u + first * after->pitch,
-                .out = out, .count = take, .tiles = tiles, .steps = point->count, .part = part,
+                .out = out, .count = take, .tiles = tiles, .steps = point->count, .part = part_of(w, point->count),
             };
             multiply_parts(w->gemm, &tile, &panels);
             b += take * point->pitch;
