@@ -47,8 +47,9 @@ static struct planes planes_of(const struct cvl_filter_step *step, const struct 
     const int last = tile->count[2] > 1 ? 2 : 1, inner = chunk->images > 1 ? last - 1 : last;
     const int covers = inner == 2 ? tile->count[1] * tile->count[2] : inner == 1 ? tile->count[1] : 1;
     const int lines = cvl_divide_up(chunk->rows * chunk->columns * o->rows.step * o->columns.step, line * covers);
+    const float *tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y);
     return (struct planes){
-        .tensor = cvl_conv_pointer(step->job->args, o->is_x ? CVL_X : CVL_Y) + ahead, .channel = o->channel,
+        .tensor = tensor + ahead, .channel = o->channel,
         .step = { inner >= 1 ? line : o->image, inner == 2 ? tile->count[1] * line : o->image },
         .channels = channels, .run = run, .lines = lines, .covers = covers * line,
         .tiles = lines * cvl_divide_up(channels, run),
