@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * 3 x 3 taps under whole tiles, where nearly all of the time goes. Only grouped_kern.c includes it. */
+#ifndef CONV_DEPTHWISE_GROUPED_SQUARES_H
+#define CONV_DEPTHWISE_GROUPED_SQUARES_H
+
+#include "conv/depthwise/grouped_bring.h"
+#include "conv/depthwise/grouped_store.h"
+#include "conv/depthwise/grouped_walk.h"
+
+/* Bits beside those of rows. Code of its own for each of the four cases was no faster; nor were inputs four at a time,
+ * so that sums meet their next product later. */
+enum { LEFT = 1 << 8, RIGHT = 1 << 9 };
+
+/* Tiles from column t on of which at most the first and the last column of inputs are on padding. */
+CVL_INLINE int squares_of(const struct cvl_group_walk *walk, const struct shape shape, int t)
+{
+    const struct cvl_group_axis *columns = &walk->columns;
+    const int first = columns->origin + t * shape.stride, reach = reach_of(COLUMNS, shape.stride, BLOCK);
+    if (shape.stride == 0 || walk->rows.stride != shape.stride || walk->rows.taps != BLOCK || columns->taps != BLOCK
+        || first < -1 || first + reach > columns->extent + 1)
+        return 0;
+    return cvl_min((columns->extent + 1 - first - reach) / (COLUMNS * shape.stride) + 1,
+                   (columns->count - t) / COLUMNS);
+}
+
+/* Pointers are moved by additions, which FORGET keeps: multiples of four strides, which the compiler makes of them, do
+ * not fit into the registers, and fetching them took 3 % of the time. */
+CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape shape, const float *x, const float *w,
+                           vi index, unsigned inside, vf sums[TILE])
+{
+    const int last = reach_of(COLUMNS, shape.stride, BLOCK) - 1;
+    const int step = shape.stride == 1 ? 1 : 3;                /* inputs, with one addition */
+    const struct place place = { .index = index };
+    const ptrdiff_t x_row = walk->rows.x, x_column = walk->columns.x, w_row = walk->rows.w, w_column = walk->columns.w;
+    vf weights[BLOCK * BLOCK];
+    FORGET(inside);
+    CVL_UNROLL(16)
+    for (int i = 0; i < reach_of(shape.rows, shape.stride, BLOCK); i++, x += x_row) {
+        if (i < BLOCK) {
+            const float *tap = w;
+            CVL_UNROLL(16)
+            for (int v = 0; v < BLOCK; v++, tap += w_column) {
+                FORGET(tap);
+                weights[i * BLOCK + v] = vf_load(tap);
+            }
+            w += w_row;
+            FORGET(w);
+        }
+        if (!INSIDE(inside, i))
+            continue;
+        const float *at = x;
+        CVL_UNROLL(16)
+        for (int j = 0; j <= last; j++) {
+            if (j > 0 && j % step == 0) {
+                at += step * x_column;
+                FORGET(at);
+            }
+            if ((j == 0 && !(inside & LEFT)) || (j == last && !(inside & RIGHT)))
+                continue;
+            const vf value = load_x(at + j % step * x_column, &place, shape);
+            CVL_UNROLL(16)
+            for (int p = 0; p < shape.rows; p++)
+                CVL_UNROLL(16)
+                for (int q = 0; q < COLUMNS; q++)
+                    if (meets(i, p, shape.stride, BLOCK) && meets(j, q, shape.stride, BLOCK))
+                        sums[p * COLUMNS + q] += value * weights[(i - p * shape.stride) * BLOCK + j - q * shape.stride];
+        }
+    }
+}
+
+CVL_INLINE void sum_squares(const struct cvl_group_sum *s, const struct shape shape, int t, int tiles)
+{
+    const struct cvl_group_walk walk = s->walk;            /* copies, which no store can change */
+    struct cvl_group_ahead ahead = *s->ahead;
+    const int reach = reach_of(COLUMNS, shape.stride, BLOCK), row = walk.rows.origin;
+    const unsigned rows = inside_of(row, walk.rows.extent, 1, reach_of(shape.rows, shape.stride, BLOCK));
+    const bool plain = !s->finish.bias && !s->residual && s->finish.act == CVL_ACT_NONE && walk.lanes == VF_LANES;
+    int column = walk.columns.origin + t * shape.stride;
+    const float *from = walk.x + row * walk.rows.x + column * walk.columns.x;
+    for (; tiles > 0; tiles--, t += COLUMNS, column += COLUMNS * shape.stride) {
+        const unsigned inside = rows | (column >= 0 ? LEFT : 0) | (column + reach <= walk.columns.extent ? RIGHT : 0);
+        const float *x = from, *w = s->w;
+        vi index = shape.mode == CVL_GROUP_SHARED ? (vi)vf_load((const float *)walk.lookup) : (vi){ 0 };
+        vf sums[TILE];
+        CVL_UNROLL(16)
+        for (int i = 0; i < TILE; i++)
+            sums[i] = vf_zero();
+        for (int channel = 0; channel < walk.channels; channel++, w += walk.w_channel) {
+            if (ahead.left > 0)                            /* or each channel would work out how many */
+                bring(&ahead, ahead.each);
+            add_square(&walk, shape, x, w, index, inside, sums);
+            if (shape.mode == CVL_GROUP_SHARED)
+                index += 1;
+            else
+                x += walk.x_channel;
+        }
+        if (plain)
+            store_tile(s, shape, t, true, sums);
+        else
+            finish_tile(s, shape, t, sums);
+        from += COLUMNS * shape.stride * walk.columns.x;
+    }
+    *s->ahead = ahead;
+}
+
+CVL_INLINE void sum_squares_of(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int stride, int t,
+                               int tiles)
+{
+    const struct shape shape = { .mode = mode, .stride = stride };
+    if (s->walk.rows.count >= ROWS)
+        sum_squares(s, with_tile(shape, ROWS, COLUMNS), t, tiles);
+    else
+        sum_squares(s, with_tile(shape, 1, COLUMNS), t, tiles);
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A tile of sums is written. Only grouped_kern.c includes it. */
+#ifndef CONV_DEPTHWISE_GROUPED_STORE_H
+#define CONV_DEPTHWISE_GROUPED_STORE_H
+
+#include "conv/depthwise/grouped_finish.h"
+#include "conv/depthwise/grouped_walk.h"
+
+/* What is rare: a residual, or an activation that needs registers. */
+static __attribute__((noinline, unused)) void finish_apart(const struct cvl_group_sum *s, int rows, int columns,
+                                                           int t, const float *sums)
+{
+    const struct cvl_group_finish *finish = &s->finish;
+    const int lanes = s->walk.lanes;
+    for (int p = 0; p < rows; p++)
+        for (int q = 0; q < columns; q++) {
+            const ptrdiff_t at = p * s->walk.rows.out + (t + q) * s->walk.columns.out;
+            vf sum = vf_load(sums + (p * COLUMNS + q) * VF_LANES);
+            if (s->residual)
+                sum += vf_load_part(s->residual + at, lanes);
+            vf_store_part(s->out + at, vf_activate(sum, finish->act, finish->lo, finish->hi), lanes);
+        }
+}
+
+CVL_INLINE void store_tile(const struct cvl_group_sum *s, const struct shape shape, int t, const bool whole,
+                           const vf sums[TILE])
+{
+    const ptrdiff_t row = s->walk.rows.out, column = s->walk.columns.out;
+    const int lanes = s->walk.lanes;
+    CVL_UNROLL(16)
+    for (int p = 0; p < shape.rows; p++) {
+        float *out = s->out + p * row + t * column;
+        CVL_UNROLL(16)
+        for (int q = 0; q < shape.columns; q++, out += column)
+            if (whole)
+                vf_store(out, sums[p * COLUMNS + q]);
+            else
+                vf_store_part(out, sums[p * COLUMNS + q], lanes);
+    }
+}
+
+CVL_INLINE void finish_tile(const struct cvl_group_sum *s, const struct shape shape, int t, vf sums[TILE])
+{
+    const struct cvl_group_finish *finish = &s->finish;
+    float lo, hi;
+    const bool clipped = clips(finish, &lo, &hi);
+    if (finish->bias) {
+        const vf bias = vf_load_part(finish->bias, s->walk.lanes);
+        CVL_UNROLL(16)
+        for (int i = 0; i < TILE; i++)
+            sums[i] += bias;
+    }
+    if (s->residual || !clipped) {
+        float scratch[TILE * VF_LANES];
+        CVL_UNROLL(16)
+        for (int i = 0; i < TILE; i++)
+            vf_store(scratch + i * VF_LANES, sums[i]);
+        finish_apart(s, shape.rows, shape.columns, t, scratch);
+        return;
+    }
+    if (finish->act != CVL_ACT_NONE) {
+        const vf low = vf_set(lo), high = vf_set(hi);
+        CVL_UNROLL(16)
+        for (int i = 0; i < TILE; i++)
+            sums[i] = vf_clip(sums[i], low, high);
+    }
+    if (s->walk.lanes == VF_LANES)
+        store_tile(s, shape, t, true, sums);
+    else
+        store_tile(s, shape, t, false, sums);
+}
+
+#endif
