@@ -29,7 +29,7 @@ CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape
                            vi index, unsigned inside, vf sums[TILE])
 {
     const int last = reach_of(COLUMNS, shape.stride, BLOCK) - 1;
-    const int step = shape.stride == 1 ? 1 : 3;                /* inputs, with one addition */
+    const int step = shape.pitch ? last + 1 : shape.stride == 1 ? 1 : 3;       /* inputs, with one addition */
     const struct place place = { .index = index };
     const ptrdiff_t x_row = walk->rows.x, x_column = walk->columns.x, w_row = walk->rows.w, w_column = walk->columns.w;
     vf weights[BLOCK * BLOCK];
@@ -40,11 +40,13 @@ CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape
             const float *tap = w;
             CVL_UNROLL(16)
             for (int v = 0; v < BLOCK; v++, tap += w_column) {
-                FORGET(tap);
+                if (!shape.pitch)
+                    FORGET(tap);
                 weights[i * BLOCK + v] = vf_load(tap);
             }
             w += w_row;
-            FORGET(w);
+            if (!shape.pitch)
+                FORGET(w);
         }
         if (!INSIDE(inside, i))
             continue;
@@ -68,10 +70,23 @@ CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape
     }
 }
 
+/* Do points lie so many floats apart, and weights one after the other? */
+CVL_INLINE bool lies_in_order(const struct cvl_group_walk *walk, ptrdiff_t pitch)
+{
+    return walk->columns.x == pitch && walk->columns.w == VF_LANES && walk->rows.w == BLOCK * VF_LANES
+        && walk->w_channel == BLOCK * BLOCK * VF_LANES;
+}
+
 CVL_INLINE void sum_squares(const struct cvl_group_sum *s, const struct shape shape, int t, int tiles)
 {
-    const struct cvl_group_walk walk = s->walk;            /* copies, which no store can change */
+    struct cvl_group_walk walk = s->walk;                  /* copies, which no store can change */
     struct cvl_group_ahead ahead = *s->ahead;
+    if (shape.pitch) {
+        walk.columns.x = shape.pitch;
+        walk.columns.w = VF_LANES;
+        walk.rows.w = BLOCK * VF_LANES;
+        walk.w_channel = BLOCK * BLOCK * VF_LANES;
+    }
     const int reach = reach_of(COLUMNS, shape.stride, BLOCK), row = walk.rows.origin;
     const unsigned rows = inside_of(row, walk.rows.extent, 1, reach_of(shape.rows, shape.stride, BLOCK));
     const bool plain = !s->finish.bias && !s->residual && s->finish.act == CVL_ACT_NONE && walk.lanes == VF_LANES;
@@ -103,12 +118,18 @@ CVL_INLINE void sum_squares(const struct cvl_group_sum *s, const struct shape sh
     *s->ahead = ahead;
 }
 
+/* Strides that the compiler knows save 2 % of the time at stride 2, and nothing at stride 1. */
 CVL_INLINE void sum_squares_of(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int stride, int t,
                                int tiles)
 {
-    const struct shape shape = { .mode = mode, .stride = stride };
-    if (s->walk.rows.count >= ROWS)
-        sum_squares(s, with_tile(shape, ROWS, COLUMNS), t, tiles);
+    const struct shape shape = { .mode = mode, .stride = stride }, tile = with_tile(shape, ROWS, COLUMNS);
+    const bool pair = s->walk.rows.count >= ROWS;
+    if (stride == 2 && pair && lies_in_order(&s->walk, VF_LANES))
+        sum_squares(s, with_pitch(tile, VF_LANES), t, tiles);
+    else if (stride == 2 && pair && lies_in_order(&s->walk, 2 * VF_LANES))
+        sum_squares(s, with_pitch(tile, 2 * VF_LANES), t, tiles);
+    else if (pair)
+        sum_squares(s, tile, t, tiles);
     else
         sum_squares(s, with_tile(shape, 1, COLUMNS), t, tiles);
 }

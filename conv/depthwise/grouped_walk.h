@@ -22,8 +22,8 @@ enum { ROWS = 1 };
 enum { COLUMNS = CVL_GROUP_COLUMNS, TILE = ROWS * COLUMNS, BLOCK = 3 };
 
 /* What an instance of a kernel is made for: a tile of outputs, and a block of taps. stride: of the columns, 0 if it
- * is above 2, when blocks are single taps. */
-struct shape { enum cvl_group_mode mode; int rows, columns, stride, r, s; };
+ * is above 2, when blocks are single taps. pitch: floats from a point to the next, 0 if that is not known. */
+struct shape { enum cvl_group_mode mode; int rows, columns, stride, r, s, pitch; };
 
 CVL_INLINE struct shape with_tile(struct shape shape, int rows, int columns)
 {
@@ -35,6 +35,11 @@ CVL_INLINE struct shape with_block(struct shape shape, int r, int s)
 {
     shape.r = r;
     shape.s = s;
+    return shape;
+}
+CVL_INLINE struct shape with_pitch(struct shape shape, int pitch)
+{
+    shape.pitch = pitch;
     return shape;
 }
 CVL_INLINE int instance_of(const struct cvl_group_walk *walk)
