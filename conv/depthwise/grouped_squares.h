@@ -8,7 +8,8 @@
 #include "conv/depthwise/grouped_walk.h"
 
 /* Bits beside those of rows. Code of its own for each of the four cases was no faster; nor were inputs four at a time,
- * so that sums meet their next product later. */
+ * so that sums meet their next product later. Fetching outputs, the next unit's inputs or its weights into a cache
+ * ahead took 0 to 2 % longer. */
 enum { LEFT = 1 << 8, RIGHT = 1 << 9 };
 
 /* Tiles from column t on of which at most the first and the last column of inputs are on padding. */
