@@ -239,14 +239,18 @@ static void sum_bands(const struct job *job, const struct block *block, const st
 
 /* ---- tasks ---- */
 
+/* Consecutive tasks, which one thread has as a rule, write what lies together: a plane after another, or rows of all
+ * channels. With half of the channels each, two cores fetched each other's lines. */
 static void data_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
     const struct cvl_dw_plan *plan = &job->plan;
-    const int row = task % plan->row_blocks * plan->rows;
-    const int panel = task / plan->row_blocks % plan->panel_blocks * plan->panels;
+    const int place = task % (plan->row_blocks * plan->panel_blocks);
+    const bool by_rows = job->dw->out.at[1] == 1;
+    const int row = (by_rows ? place / plan->panel_blocks : place % plan->row_blocks) * plan->rows;
+    const int panel = (by_rows ? place % plan->panel_blocks : place / plan->row_blocks) * plan->panels;
     const struct block block = {
-        .image = task / plan->row_blocks / plan->panel_blocks, .first_row = row, .last_row = row + plan->rows,
+        .image = task / (plan->row_blocks * plan->panel_blocks), .first_row = row, .last_row = row + plan->rows,
         .first_panel = panel, .last_panel = cvl_min(panel + plan->panels, job->dw->panels),
     };
     const struct view in = { (float *)job->in + block.image * job->dw->in.at[0], job->dw->in.at[2], job->dw->in.at[3] };

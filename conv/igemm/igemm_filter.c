@@ -111,7 +111,7 @@ static struct cvl_filter_ahead ahead_of(const struct cvl_filter_step *step, int 
     struct cvl_filter_share next = *share;
     chunk++;
     if (step->last) {
-        task += plan->igemm->ctx->threads;
+        task++;
         if (task >= plan->shares * plan->parts)
             task = 0;
         next = share_of(plan, task % plan->shares);
