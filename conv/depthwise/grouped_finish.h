@@ -24,4 +24,18 @@ static __attribute__((noinline, unused)) void activate(const struct cvl_group_fi
     }
 }
 
+/* What is rare: a residual, or an activation that needs registers. `count` points of a row, the first one at out[at]. */
+static __attribute__((noinline, unused)) void finish_apart(const struct cvl_group_sum *s, const float *sums, int count,
+                                                           ptrdiff_t at)
+{
+    const struct cvl_group_finish *finish = &s->finish;
+    const int lanes = s->walk.lanes;
+    for (int t = 0; t < count; t++, at += s->walk.columns.out) {
+        vf sum = vf_load(sums + t * VF_LANES);
+        if (s->residual)
+            sum += vf_load_part(s->residual + at, lanes);
+        vf_store_part(s->out + at, vf_activate(sum, finish->act, finish->lo, finish->hi), lanes);
+    }
+}
+
 #endif

@@ -83,19 +83,6 @@ CVL_INLINE void add_cells(const struct cvl_group_walk *walk, const enum cvl_grou
     }
 }
 
-static __attribute__((noinline)) void finish_apart(const struct cvl_group_sum *s, const float *sums, int count,
-                                                   ptrdiff_t at)
-{
-    const struct cvl_group_finish *finish = &s->finish;
-    const int lanes = s->walk.lanes;
-    for (int t = 0; t < count; t++, at += s->walk.columns.out) {
-        vf sum = vf_load(sums + t * VF_LANES);
-        if (s->residual)
-            sum += vf_load_part(s->residual + at, lanes);
-        vf_store_part(s->out + at, vf_activate(sum, finish->act, finish->lo, finish->hi), lanes);
-    }
-}
-
 CVL_INLINE void finish_row(const struct cvl_group_sum *s, const int cells, const struct cells *run, ptrdiff_t at,
                            vf sums[WIDTH])
 {

@@ -6,22 +6,6 @@
 #include "conv/depthwise/grouped_finish.h"
 #include "conv/depthwise/grouped_walk.h"
 
-/* What is rare: a residual, or an activation that needs registers. */
-static __attribute__((noinline, unused)) void finish_apart(const struct cvl_group_sum *s, int rows, int columns,
-                                                           int t, const float *sums)
-{
-    const struct cvl_group_finish *finish = &s->finish;
-    const int lanes = s->walk.lanes;
-    for (int p = 0; p < rows; p++)
-        for (int q = 0; q < columns; q++) {
-            const ptrdiff_t at = p * s->walk.rows.out + (t + q) * s->walk.columns.out;
-            vf sum = vf_load(sums + (p * COLUMNS + q) * VF_LANES);
-            if (s->residual)
-                sum += vf_load_part(s->residual + at, lanes);
-            vf_store_part(s->out + at, vf_activate(sum, finish->act, finish->lo, finish->hi), lanes);
-        }
-}
-
 CVL_INLINE void store_tile(const struct cvl_group_sum *s, const struct shape shape, int t, const bool whole,
                            const vf sums[TILE])
 {
@@ -55,7 +39,9 @@ CVL_INLINE void finish_tile(const struct cvl_group_sum *s, const struct shape sh
         CVL_UNROLL(16)
         for (int i = 0; i < TILE; i++)
             vf_store(scratch + i * VF_LANES, sums[i]);
-        finish_apart(s, shape.rows, shape.columns, t, scratch);
+        for (int p = 0; p < shape.rows; p++)
+            finish_apart(s, scratch + p * COLUMNS * VF_LANES, shape.columns,
+                         p * s->walk.rows.out + t * s->walk.columns.out);
         return;
     }
     if (finish->act != CVL_ACT_NONE) {
