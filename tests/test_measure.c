@@ -359,6 +359,18 @@ static void test_a_preempted_sample_is_taken_again(void **state)
     }
 }
 
+/* 20 ms, which would be a long sample were they not for the disturbance. */
+static void test_a_sample_that_is_long_for_its_disturbance_is_taken_again(void **state)
+{
+    struct bout bout;
+    prepare(&bout, (struct act[]){ { .us = 200 }, { .us = 205, .every = 5, .times = 100 }, { .us = 0 } });
+    bout.options.exhaustive = true;
+    bout.options.preemptions = count_preemptions;
+    measure(&bout);
+    for (int i = 0; i < ALL_ROUNDS; i++)
+        assert_true(fabs(bout.measured[1].seconds[i] - 205e-6) < 1e-9);
+}
+
 /* A candidate whose library sets itself up in the first run is not known as slow by that. */
 static void test_a_slow_first_run_is_not_the_last(void **state)
 {
@@ -565,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_a_disturbance_of_all_hides_nothing),
         cmocka_unit_test(test_a_round_of_a_changing_clock_is_played_again),
         cmocka_unit_test(test_a_preempted_sample_is_taken_again),
+        cmocka_unit_test(test_a_sample_that_is_long_for_its_disturbance_is_taken_again),
         cmocka_unit_test(test_a_slow_first_run_is_not_the_last),
         cmocka_unit_test(test_who_would_win_a_tie_stays),
         cmocka_unit_test(test_estimates_known_to_be_good_are_believed),

@@ -16,7 +16,7 @@
 #define SAMPLE_RESOLUTIONS 1000
 #define ROUNDS_AGAIN 5          /* rounds that a changing clock may spoil; then all count */
 #define SAMPLES_AGAIN 2         /* of one that was preempted; then it counts */
-#define PREEMPTED_S 10e-3
+#define PREEMPTED_S 10e-3       /* a longer sample is long */
 
 static double share_done(const struct cvl_session *session)
 {
@@ -32,8 +32,7 @@ static long preemptions(const struct cvl_session *session)
     return session->preemptions ? session->preemptions() : 0;
 }
 
-/* A sample that is long because it is one, and not for its disturbance, is hardly off by a time slice, and seldom
- * spared. */
+/* A long sample is hardly off by a time slice, and seldom spared one; but it may be long for its disturbance alone. */
 static bool is_worth_another(const struct cvl_contender *contender, double seconds, int runs)
 {
     return seconds * runs <= PREEMPTED_S || seconds > CVL_HOPELESS * contender->out->expected_s;
@@ -82,7 +81,8 @@ static void play_round(struct cvl_session *session, int round)
         struct cvl_contender *contender = &session->arena.contenders[(round + i) % session->arena.count];
         if (!contender->live)
             continue;
-        if (!cvl_session_fits(session, contender->out->time.median * (contender->runs + 1) + session->arena.eviction_s)) {
+        const double expected_s = contender->out->time.median * (contender->runs + 1) + session->arena.eviction_s;
+        if (!cvl_session_fits(session, expected_s)) {
             contender->live = false;
             continue;
         }
