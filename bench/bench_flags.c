@@ -168,6 +168,10 @@ static const struct flag flags[] = {
       "estimate never measures; cached answers from the cache, else by estimate; tune answers from the cache, else "
       "measures; exhaustive measures everything to the end; frozen answers from the cache or not at all.",
       FLAG_WORD, AT(mode) },
+    { "retune", NULL, NULL,
+      "Measure again what the cache holds and keep old and new samples pooled, with intervals that cover what differed "
+      "between the runs; implies --mode tune.",
+      FLAG_SET, AT(retune) },
     { "budget", "SECONDS", "60, and none in mode exhaustive",
       "How long all measuring together may take; less than is needed goes to where most is to be gained.",
       FLAG_NUMBER, AT(budget_s), .low = 0, .high = 1e9 },

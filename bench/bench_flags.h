@@ -35,7 +35,7 @@ struct bench_config {
     double          budget_s;
     size_t          max_workspace;
     double          max_error;
-    bool            deterministic;
+    bool            deterministic, retune;
     const char     *cache;
 
     /* What is written. */

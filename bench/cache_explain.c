@@ -40,12 +40,14 @@ static void put_estimate(const struct cvl_record *record)
 
 static void put_provenance(const struct cvl_record *record)
 {
-    char day[32] = "";
+    char day[32] = "", runs[32] = "";
     const time_t when = (time_t)record->when;
     struct tm utc;
     if (gmtime_r(&when, &utc))
         strftime(day, sizeof day, "%Y-%m-%d %H:%M", &utc);
-    printf("    %d samples, %s UTC, seed %llu%s%s\n", record->samples, day, (unsigned long long)record->seed,
+    if (record->runs > 1)
+        snprintf(runs, sizeof runs, " in %d runs", record->runs);
+    printf("    %d samples%s, %s UTC, seed %llu%s%s\n", record->samples, runs, day, (unsigned long long)record->seed,
            record->command[0] ? ", by " : "", record->command);
 }
 

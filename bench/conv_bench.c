@@ -64,7 +64,9 @@ static cvl_mode effective_mode(void)
     const char *word = getenv("CVL_MODE");
     cvl_tuner_options options;
     cvl_tuner_options_init(&options);
-    return config.mode != UNSET ? (cvl_mode)config.mode : word && *word ? options.mode : CVL_MODE_TUNE;
+    if (config.mode != UNSET)
+        return (cvl_mode)config.mode;
+    return word && *word && !config.retune ? options.mode : CVL_MODE_TUNE;
 }
 
 static cvl_status open_tuners(const char *command)
@@ -77,11 +79,13 @@ static cvl_status open_tuners(const char *command)
     options.command = command;
     options.progress = progress_tell;
     options.progress_arg = &sweep.progress;
+    options.retune = config.retune;
     sweep.measures = options.mode == CVL_MODE_TUNE || options.mode == CVL_MODE_EXHAUSTIVE;
     sweep.budget_s = config.budget_s != UNSET ? config.budget_s
         : options.mode == CVL_MODE_EXHAUSTIVE ? HUGE_VAL : DEFAULT_BUDGET_S;
     cvl_status status = cvl_tuner_open(sweep.ctx, &options, &sweep.tuner);
     if (status == CVL_OK && config.algo_auto) {
+        options.retune = false;
         if (options.mode != CVL_MODE_ESTIMATE && options.mode != CVL_MODE_FROZEN)
             options.mode = CVL_MODE_CACHED;
         status = cvl_tuner_open(sweep.ctx, &options, &sweep.selector);
@@ -277,6 +281,8 @@ int main(int argc, char **argv)
                  argv[first]);
         return refuse(sentence);
     }
+    if (config.retune && config.mode != UNSET && config.mode != CVL_MODE_TUNE)
+        return refuse("--retune is of --mode tune, expected no other --mode");
     keep_memory();
     if (config.list_nets || config.list_algos || config.machine)
         return list();

@@ -91,6 +91,8 @@ static cvl_status measure(cvl_tuner *tuner, struct cvl_survey *survey)
         if (survey->rows[i].result.source == CVL_SOURCE_MEASURED)
             cvl_model_add(tuner->model, &survey->rows[i].record);
     note_store_failure(tuner, store(tuner, survey));
+    if (options.exhaustive)   /* answers by what it measured, also where the cache knows a candidate by more samples */
+        return CVL_OK;
     return cvl_survey_load(survey, cvl_store_lines(tuner->store));
 }
 
@@ -107,13 +109,21 @@ static bool confirm_prior(cvl_tuner *tuner, struct cvl_survey *survey)
     return true;
 }
 
+/* Is there nothing to measure? Once in the life of a tuner there always is in mode exhaustive, and when it tunes again. */
+static bool is_known(const cvl_tuner *tuner, struct cvl_survey *survey, const struct cvl_plan_entry *entry)
+{
+    const bool complete = cvl_survey_complete(survey);
+    const bool measured = cvl_plan_table_measured(tuner->table, &entry->key.problem);
+    if (tuner->options.mode == CVL_MODE_EXHAUSTIVE)
+        return measured;
+    return complete && (measured || !tuner->options.retune);
+}
+
 /* Measures if something is missing, and there is a budget. Whatever comes of it, an answer is found from what is known.
  * *entry: whether it happened, and when to look again. */
 static void measure_if_needed(cvl_tuner *tuner, struct cvl_survey *survey, struct cvl_plan_entry *entry)
 {
-    const bool known = tuner->options.mode == CVL_MODE_EXHAUSTIVE
-                           ? cvl_plan_table_measured(tuner->table, &entry->key.problem)
-                           : cvl_survey_complete(survey);
+    const bool known = is_known(tuner, survey, entry);
     entry->budget = atomic_load(&tuner->budget);
     entry->retry = CVL_RETRY_NEVER;
     if (known)

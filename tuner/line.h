@@ -10,7 +10,7 @@
 #define CVL_LINE_KEYS_MAX 4
 #define CVL_ENVIRONMENT_MATCHED 5   /* fields that make the id, the first of the table */
 #define CVL_ENVIRONMENT_FIELDS 15
-#define CVL_RECORD_FIELDS 21
+#define CVL_RECORD_FIELDS 22
 #define CVL_RATES_FIELDS 5
 extern const struct cvl_field cvl_environment_fields[CVL_ENVIRONMENT_FIELDS], cvl_record_fields[CVL_RECORD_FIELDS],
     cvl_rates_fields[CVL_RATES_FIELDS];

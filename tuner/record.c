@@ -36,6 +36,7 @@ const struct cvl_field cvl_record_fields[CVL_RECORD_FIELDS] = {
     { "rev", CVL_FIELD_NATURAL, REC(revision), .limit = INT_MAX, .always = true },
     { "n", CVL_FIELD_NATURAL, REC(samples), .limit = INT_MAX, .always = true },
     { "when", CVL_FIELD_NATURAL, REC(when), .limit = INT64_MAX, .always = true },
+    { "runs", CVL_FIELD_NATURAL, REC(runs), .limit = INT_MAX },
     { "outcome", CVL_FIELD_OUTCOME, REC(outcome) },
     { "ms", CVL_FIELD_REAL, REC(median_ms) },
     { "min", CVL_FIELD_REAL, REC(min_ms) },

@@ -36,6 +36,7 @@ struct cvl_record {
     char        candidate[CVL_CANDIDATE_MAX];
     cvl_outcome outcome;                  /* ok, wrong, eliminated or failed */
     int         revision, samples;
+    int         runs;                     /* measurements that are pooled in it (tuner/pool.h); 0: one */
     double      median_ms, min_ms, ci_low_ms, ci_high_ms, estimate_ms, pack_ms;
     double      raw_ms;                   /* the algorithm's own, where estimate_ms is a corrected one; else 0 */
     uint64_t    race;                     /* equal: measured side by side; 0: not known */

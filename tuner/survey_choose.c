@@ -10,12 +10,17 @@
 /* Completeness allows more than measuring skips, so that an estimate near the border cannot flip between two runs. */
 #define WITH_RECORD 0.6
 
+static bool is_timed(const struct cvl_record *record)
+{
+    return record->samples > 0 && (record->outcome == CVL_OUTCOME_OK || record->outcome == CVL_OUTCOME_ELIMINATED);
+}
+
 static double correction(const struct cvl_survey *survey, const struct cvl_algo *algo)
 {
     double least = 0;
     for (int i = 0; i < survey->count; i++) {
         const struct cvl_row *row = &survey->rows[i];
-        const double ratio = row->recorded && row->result.samples > 0 && row->result.estimate_ms > 0
+        const double ratio = row->recorded && is_timed(&row->record) && row->result.estimate_ms > 0
                                  ? row->result.median_ms / row->result.estimate_ms : 0;
         if (row->algo == algo && ratio > 0 && (least == 0 || ratio < least))
             least = ratio;
@@ -25,14 +30,14 @@ static double correction(const struct cvl_survey *survey, const struct cvl_algo 
 
 static bool beats(const struct cvl_record *rival, const struct cvl_row *row, double limit_ms)
 {
-    return rival->samples > 0 && rival->workspace_bytes <= row->result.workspace_bytes &&
+    return is_timed(rival) && rival->workspace_bytes <= row->result.workspace_bytes &&
            (rival->deterministic || !row->result.deterministic) && rival->median_ms < limit_ms;
 }
 
 static bool has_times(const struct cvl_survey *survey)
 {
     for (int i = 0; i < survey->count; i++)
-        if (survey->rows[i].recorded && survey->rows[i].result.samples > 0)
+        if (survey->rows[i].recorded && is_timed(&survey->rows[i].record))
             return true;
     return false;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * When something of a problem has no record, all of its candidates are measured again: times compare only when they
- * were taken side by side. Those without a record go first, so that a small budget gets further at each attempt. */
+ * were taken side by side. Those without a record go first, so that a small budget gets further at each attempt. What
+ * was known before is pooled with what comes out (tuner/pool.h), except in mode exhaustive, which stands alone. */
 #include "tuner/tune.h"
 
 #include "base/alloc.h"
 #include "tuner/disk.h"
 #include "tuner/measure.h"
+#include "tuner/pool.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -48,22 +50,82 @@ static struct cvl_record record_of(const struct cvl_survey *survey, const struct
     return record;
 }
 
-static void take(const struct cvl_survey *survey, struct cvl_row *row, const struct cvl_measurement *measured,
-                 const struct cvl_tune_options *options, uint64_t race)
+static bool is_timed(const struct cvl_row *row)
 {
-    if (measured->outcome != CVL_OUTCOME_SKIPPED) {
-        row->record = record_of(survey, row, measured, options, race);
-        row->recorded = true;
-        row->result.source = CVL_SOURCE_MEASURED;
-    }
-    if (measured->needless && !row->recorded) {
-        row->record = record_of(survey, row, measured, options, race);
+    return row->recorded && row->result.samples > 0;
+}
+
+/* Skipped for want of time or worth, a record stays what it is; and one of times when no run succeeded today, say for
+ * want of memory, unless the output was wrong. */
+static bool says_something(const struct cvl_row *row, const struct cvl_measurement *measured, bool exhaustive)
+{
+    return measured->outcome != CVL_OUTCOME_SKIPPED &&
+           (measured->outcome != CVL_OUTCOME_FAILED || exhaustive || !is_timed(row));
+}
+
+static void take_record(struct cvl_row *row, const struct cvl_measurement *measured, const struct cvl_record *record)
+{
+    row->record = *record;
+    row->recorded = true;
+    row->result.source = CVL_SOURCE_MEASURED;
+    row->result.outcome = measured->outcome;
+    memcpy(row->result.reason, measured->reason, sizeof measured->reason);
+}
+
+static void leave_unmeasured(const struct cvl_survey *survey, struct cvl_row *row,
+                             const struct cvl_measurement *measured, const struct cvl_tune_options *options)
+{
+    if (row->recorded && measured->outcome == CVL_OUTCOME_FAILED)
+        cvl_log(survey->ctx, CVL_LOG_WARNING, "%s: %s failed, its record stays: %s", survey->problem,
+                row->result.candidate, measured->reason);
+    if (row->recorded)
+        return;
+    if (measured->needless) {
+        row->record = record_of(survey, row, measured, options, 0);
         row->needless = true;
     }
-    if (measured->outcome != CVL_OUTCOME_SKIPPED || !row->recorded) {
-        row->result.outcome = measured->outcome;
-        memcpy(row->result.reason, measured->reason, sizeof measured->reason);
+    row->result.outcome = measured->outcome;
+    memcpy(row->result.reason, measured->reason, sizeof measured->reason);
+}
+
+/* All that is known of the problem here, allowed by the query or not. */
+static int gather(const struct cvl_survey *survey, struct cvl_record *stored)
+{
+    int count = 0;
+    for (int i = 0; i < survey->count; i++)
+        if (survey->rows[i].recorded)
+            stored[count++] = survey->rows[i].record;
+    for (int i = 0; i < survey->outsider_count; i++)
+        stored[count++] = survey->outsiders[i];
+    return count;
+}
+
+/* rows, measurements: count. Without memory for it nothing is taken. */
+static cvl_status take(struct cvl_survey *survey, const int *rows, const struct cvl_measurement *measurements,
+                       int count, const struct cvl_tune_options *options)
+{
+    const uint64_t race = 1 + (cvl_disk_random() >> 24);
+    const size_t most = (size_t)survey->count + (size_t)survey->outsider_count;
+    struct cvl_record *stored = cvl_calloc(most + 1, sizeof *stored);
+    struct cvl_record *records = cvl_calloc((size_t)count + 1, sizeof *records);
+    int said = 0;
+    cvl_status status = stored && records ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory for the records of %s",
+                                                              survey->problem);
+    for (int i = 0; i < count && status == CVL_OK; i++)
+        if (says_something(&survey->rows[rows[i]], &measurements[i], options->exhaustive))
+            records[said++] = record_of(survey, &survey->rows[rows[i]], &measurements[i], options, race);
+    if (status == CVL_OK && !options->exhaustive)
+        status = cvl_pool(stored, gather(survey, stored), records, said);
+    for (int i = 0, next = 0; i < count && status == CVL_OK; i++) {
+        struct cvl_row *row = &survey->rows[rows[i]];
+        if (says_something(row, &measurements[i], options->exhaustive))
+            take_record(row, &measurements[i], &records[next++]);
+        else
+            leave_unmeasured(survey, row, &measurements[i], options);
     }
+    cvl_free(records);
+    cvl_free(stored);
+    return status;
 }
 
 static bool is_to_be_measured(struct cvl_survey *survey, struct cvl_row *row, bool exhaustive)
@@ -81,7 +143,6 @@ cvl_status cvl_tune(struct cvl_survey *survey, const struct cvl_tune_options *op
     };
     struct cvl_measurement *measurements = cvl_calloc((size_t)survey->count + 1, sizeof *measurements);
     int *rows = cvl_calloc((size_t)survey->count + 1, sizeof *rows), count = 0;
-    const uint64_t race = 1 + (cvl_disk_random() >> 24);
     cvl_status status = CVL_OK;
     if (!measurements || !rows)
         status = cvl_fail(CVL_ENOMEM, "no memory to measure %s", survey->problem);
@@ -89,17 +150,16 @@ cvl_status cvl_tune(struct cvl_survey *survey, const struct cvl_tune_options *op
         struct cvl_row *row = &survey->rows[i];
         if (!is_to_be_measured(survey, row, options->exhaustive))
             continue;
-        const bool timed = row->recorded && row->result.samples > 0;
         measurements[count].plan = row->plan;
-        measurements[count].expected_s = 1e-3 * (timed ? row->result.median_ms : row->result.estimate_ms);
-        measurements[count].hopeless = cvl_survey_hopeless_times(row);
+        measurements[count].expected_s = 1e-3 * (is_timed(row) ? row->result.median_ms : row->result.estimate_ms);
+        measurements[count].hopeless = is_timed(row) ? CVL_HOPELESS_STORED : cvl_survey_hopeless_times(row);
         measurements[count].wanted_first = !row->recorded && !cvl_survey_hopeless(survey, row);
         rows[count++] = i;
     }
     if (status == CVL_OK)
         status = cvl_measure(survey->ctx, &survey->desc, &how, measurements, count);
-    for (int i = 0; i < count && status == CVL_OK; i++)
-        take(survey, &survey->rows[rows[i]], &measurements[i], options, race);
+    if (status == CVL_OK)
+        status = take(survey, rows, measurements, count, options);
     cvl_free(rows);
     cvl_free(measurements);
     return status;

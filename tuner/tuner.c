@@ -28,6 +28,8 @@ static cvl_status complete_options(const cvl_tuner_options *options, cvl_tuner_o
         return cvl_fail(CVL_EINVAL, "mode is %d, expected a cvl_mode", (int)all->mode);
     if ((unsigned)all->state > CVL_COLD)
         return cvl_fail(CVL_EINVAL, "state is %d, expected a cvl_state", (int)all->state);
+    if (all->retune && all->mode != CVL_MODE_TUNE)
+        return cvl_fail(CVL_EINVAL, "retune is set in mode %s, expected mode tune", cvl_mode_name(all->mode));
     if (!(all->budget_s >= 0))
         return cvl_fail(CVL_EINVAL, "budget_s is %g, expected seconds from 0", all->budget_s);
     return CVL_OK;

@@ -18,7 +18,7 @@ extern "C" {
 typedef enum cvl_mode {
     CVL_MODE_ESTIMATE,    /* never measures; the cache's records of other problems correct the estimates */
     CVL_MODE_CACHED,      /* the cache, else the estimate, and the miss is noted in the cache */
-    CVL_MODE_TUNE,        /* the cache, else measure within the budget and keep the result */
+    CVL_MODE_TUNE,        /* the cache, else measure within the budget and keep the result; see retune */
     CVL_MODE_EXHAUSTIVE,  /* measure every candidate to the end, ignoring cache and elimination */
     CVL_MODE_FROZEN       /* the cache or CVL_ENOTFOUND */
 } cvl_mode;
@@ -58,7 +58,7 @@ typedef struct cvl_result {
     cvl_outcome outcome;
     cvl_source  source;
     bool        chosen, deterministic;
-    int         samples;                        /* 0: not measured, and the times below are 0 */
+    int         samples;                        /* of all runs; 0: not measured, and the times below are 0 */
     double      median_ms, min_ms, ci_low_ms, ci_high_ms;   /* 95 % interval of the median */
     double      estimate_ms, pack_ms;
     double      rel_error, l2_error;            /* negative: not measured */
@@ -83,6 +83,10 @@ typedef struct cvl_tuner_options {
     const char      *command;       /* provenance, kept in the records; NULL: none */
     cvl_progress_fn *progress;
     void            *progress_arg;
+    bool             retune;        /* mode tune only, else CVL_EINVAL: measure again what the cache holds, each problem
+                                       once in the life of this tuner and within the budget, and store for every
+                                       candidate old and new samples pooled, with an interval that covers what differed
+                                       between the runs. What the budget does not reach keeps its records. */
 } cvl_tuner_options;
 
 typedef struct cvl_tuner cvl_tuner;
