@@ -19,7 +19,7 @@
 #include "tuner/store.h"
 
 #define DEFAULT_BUDGET_S 60
-#define PEAK_SECONDS 0.2
+#define PEAK_SECONDS 0.1
 
 static struct bench_config config;
 static struct sweep sweep;
@@ -102,7 +102,8 @@ static void describe_place(struct bench_place *place)
         .commit = BENCH_COMMIT, .threads = cvl_ctx_threads(sweep.ctx), .state = (cvl_state)config.state,
     };
     if (!config.verify && effective_mode() != CVL_MODE_ESTIMATE)   /* else nothing has a time to compare with it */
-        place->peak = cvl_rates_measure(sweep.ctx, PEAK_SECONDS, true);
+        place->peak = sweep.ctx->rates.measured ? sweep.ctx->rates   /* for the estimates, in this run */
+                                                : cvl_rates_measure(sweep.ctx, PEAK_SECONDS, true);
 }
 
 static cvl_status open_csv(void)
@@ -263,7 +264,7 @@ static int list(void)
 static void keep_memory(void)
 {
 #ifdef M_MMAP_THRESHOLD
-    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_MMAP_MAX, 0);
     mallopt(M_TRIM_THRESHOLD, 512 << 20);
 #endif
 }

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""retune.py [--bench COMMAND] [--net NET] [--threads N] [--times 5] [--layout L] [--mode M]
+"""retune.py [--bench COMMAND] [--net NET] [--threads N] [--times 5] [--layout L] [--fresh] [--mode M] [--keep FOLDER]
 
-Tunes a network from nothing and then several times again, audits each result (conv-bench --audit races the stored
-candidates again), and prints how long each tuning took, what it lost, and which choices flipped:
+Tunes a network from nothing, then tunes it again several times into the same cache (conv-bench --retune), audits what
+the cache chooses after each (conv-bench --audit races the stored candidates again, in a process of its own), and prints
+how long each tuning took, what its choices lose, and which of them flipped:
 
-- against the tuning before: another candidate is chosen. It is outside the tie band when neither tuning found the two
-  to be equal (within 2 % of the fastest, or with an overlapping interval): both were sure, and one of them was wrong, or
-  the machine has changed. --mode exhaustive tells which: what flips there, where every candidate runs every round, no
-  amount of measuring settles.
-- in an audit: another process found another candidate to be certainly faster. That counts what each tuning chose badly,
-  and also what differs from process to process, such as where their memory came to lie.
+- against the tuning before: another candidate is chosen. It is outside the tie band when neither state of the cache
+  held the two to be equal (within 2 % of the fastest, or with an overlapping interval): both were sure, and one of them
+  was wrong, or the machine has changed.
+- in an audit: another process found another candidate to be certainly faster. That counts what was chosen badly, and
+  also what differs from process to process, such as where their memory came to lie.
+
+--fresh gives each tuning a cache of its own and compares tunings that know nothing of each other: what differs between
+processes. --mode exhaustive, which implies it, tells how much of that is no lack of samples: what flips there, where
+every candidate runs every round, no amount of measuring in one process settles.
 
 Exits with 1 when more than --flips percent of the choices flipped outside the tie band, or the mean regret is above
 --most percent.
@@ -70,15 +74,15 @@ def flips_between(before, after):
     return flips
 
 
-def retune(arguments, number):
-    """(choices_of the tuning, audited layers, flips in the audit, regret in percent)"""
-    with tempfile.TemporaryDirectory() as folder:
-        command = shlex.split(arguments.bench) + ["--net", arguments.net, "--layout", arguments.layout, "--threads",
-                                                  arguments.threads, "--cache", os.path.join(folder, "cache")]
-        results = os.path.join(folder, "tuned.csv")
-        tuned = run(command + ["--mode", arguments.mode, "--csv", results])
-        audit = run(command + ["--audit"])
-        choices = choices_of(results)
+def tune_and_audit(arguments, folder, number):
+    """(choices_of the tuning, flips in the audit, regret in percent)"""
+    cache = os.path.join(folder, f"cache{number}" if arguments.fresh else "cache")
+    results = os.path.join(folder, f"tuned{number}.csv")
+    command = shlex.split(arguments.bench) + ["--net", arguments.net, "--layout", arguments.layout, "--threads",
+                                              arguments.threads, "--cache", cache]
+    again = ["--retune"] if number > 0 and not arguments.fresh else ["--mode", arguments.mode]
+    tuned = run(command + again + ["--csv", results])
+    audit = run(command + ["--audit"])
     took = re.search(r"([\d.]+) s: \d+/\d+ layers", tuned)
     regret, worst, flipped = TOTAL.search(audit).groups()
     print(f"{number}: tuned in {took[1] if took else '?'} s, regret {regret} %, {worst} % at worst, {flipped} flips in "
@@ -86,7 +90,7 @@ def retune(arguments, number):
     for line in audit.splitlines():
         if "FLIP" in line:
             print("  ", line, flush=True)
-    return choices, int(flipped), float(regret)
+    return choices_of(results), int(flipped), float(regret)
 
 
 def print_flips(flips):
@@ -95,28 +99,40 @@ def print_flips(flips):
               f"{', OUTSIDE the tie band' if outside else ''}", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bench", default="build/bench/conv-bench")
-    parser.add_argument("--net", default="resnet50")
-    parser.add_argument("--layout", default="nchw")
-    parser.add_argument("--threads", default="1")
-    parser.add_argument("--mode", default="tune", choices=("tune", "exhaustive"))
-    parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--flips", type=float, default=2)
-    parser.add_argument("--most", type=float, default=1.5)
-    arguments = parser.parse_args()
-    choices, audited, regret = retune(arguments, 0)
+def tune_repeatedly(arguments, folder):
+    """(all flips between successive tunings, flips in the audits, regrets, choices compared)"""
+    choices, audited, regret = tune_and_audit(arguments, folder, 0)
     flips, regrets, count = [], [regret], 0
     for number in range(1, arguments.times + 1):
         before = choices
-        choices, flipped, regret = retune(arguments, number)
+        choices, flipped, regret = tune_and_audit(arguments, folder, number)
         changed = flips_between(before, choices)
         print_flips(changed)
         flips += changed
         count += len(choices)
         audited += flipped
         regrets.append(regret)
+    return flips, audited, regrets, count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", default="build/bench/conv-bench")
+    parser.add_argument("--net", default="resnet50")
+    parser.add_argument("--layout", default="nchw")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--mode", default="tune", choices=("tune", "exhaustive"))
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--flips", type=float, default=2)
+    parser.add_argument("--most", type=float, default=1.5)
+    parser.add_argument("--keep", metavar="FOLDER", help="where caches and results are to stay")
+    arguments = parser.parse_args()
+    arguments.fresh |= arguments.mode == "exhaustive"
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.keep:
+            os.makedirs(arguments.keep)
+        flips, audited, regrets, count = tune_repeatedly(arguments, arguments.keep or folder)
     outside, mean = sum(flip[-1] for flip in flips), statistics.mean(regrets)
     print(f"{outside} of {count} choices flipped outside the tie band, {100 * outside / count:.1f} %; {len(flips)} in "
           f"all; {audited} in audits; mean regret {mean:.2f} %")

@@ -159,8 +159,9 @@ static bool overlaps(const struct cvl_record *record, const struct cvl_record *f
  * because its samples and those of the fastest were scattered by a busy machine. */
 static bool ties(const struct cvl_record *record, const struct cvl_record *fastest)
 {
+    const double most = record->runs > 1 && fastest->runs > 1 ? CVL_TIE_POOLED : CVL_TIE_MOST;
     return record->median_ms <= (1 + CVL_TIE) * fastest->median_ms ||
-           (record->median_ms <= (1 + CVL_TIE_MOST) * fastest->median_ms && has_interval(record) &&
+           (record->median_ms <= (1 + most) * fastest->median_ms && has_interval(record) &&
             has_interval(fastest) && overlaps(record, fastest));
 }
 

@@ -46,7 +46,9 @@ static void describe(const struct cvl_survey *survey, const struct cvl_line_set 
 
 bool cvl_prior_take(struct cvl_survey *survey, const struct cvl_line_set *lines, struct cvl_prior *prior)
 {
-    const bool found = !cvl_survey_recorded(survey) && cvl_survey_prior(survey, lines);
+    if (cvl_survey_recorded(survey))   /* and these records stay */
+        return false;
+    const bool found = cvl_survey_prior(survey, lines);
     bool taken = found && covers(survey) && is_alike(survey, lines);
     *prior = (struct cvl_prior){ .first = survey->chosen, .second = taken ? runner_up(survey) : -1 };
     taken &= prior->second >= 0;
