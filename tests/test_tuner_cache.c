@@ -304,6 +304,181 @@ static void test_a_damaged_cache_is_a_miss(void **state)
     cvl_tuner_close(tuner);
 }
 
+/* ---- tuning again ---- */
+
+/* Of PROBLEM, in this environment: the records with a time, sorted by candidate as the set does. */
+static int stored_records(struct fixture *f, struct cvl_record records[ROWS])
+{
+    struct cvl_store *store;
+    struct cvl_line lines[ROWS];
+    int count = 0;
+    assert_int_equal(cvl_store_open(f->ctx, f->cache, &store), CVL_OK);
+    const int all = cvl_line_set_records(cvl_store_lines(store), CVL_HOT, PROBLEM, lines, ROWS);
+    assert_true(all > 0 && all <= ROWS);
+    for (int i = 0; i < all; i++) {
+        assert_int_equal(cvl_record_parse(lines[i].text, lines[i].length, &records[count]), CVL_OK);
+        count += records[count].samples > 0;
+    }
+    cvl_store_close(store);
+    return count;
+}
+
+static const struct cvl_record *find_record(const struct cvl_record *records, int count, const char *candidate)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(records[i].candidate, candidate) == 0)
+            return &records[i];
+    fail_msg("no record of %s", candidate);
+    return NULL;
+}
+
+static cvl_tuner *open_retuner(struct fixture *f)
+{
+    f->options.retune = true;
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    f->options.retune = false;
+    return tuner;
+}
+
+static void test_retune_pools(void **state)
+{
+    struct fixture *f = *state;
+    struct cvl_record before[ROWS], after[ROWS];
+    cvl_result rows[ROWS];
+    cvl_query query = limits();
+    int count, pooled = 0;
+    tune(f);
+    const int known = stored_records(f, before);
+    cvl_tuner *tuner = open_retuner(f);
+    const int chosen = rows_of(tuner, &f->desc, NULL, rows, &count);
+    const int measured = f->progress;
+    assert_true(measured > 0);
+    query.max_workspace = 0;
+    plan_of(tuner, &f->desc, &query);
+    plan_of(tuner, &f->desc, NULL);
+    cvl_tuner_set_budget(tuner, 100);
+    plan_of(tuner, &f->desc, NULL);
+    assert_int_equal(f->progress, measured);   /* once in its life */
+    cvl_tuner_close(tuner);
+
+    const int now = stored_records(f, after);
+    assert_true(now >= known);
+    for (int i = 0; i < known; i++) {
+        const struct cvl_record *one = find_record(after, now, before[i].candidate);
+        pooled += one->runs == 2;
+        assert_true(one->runs == 2 ? one->samples > before[i].samples : one->samples == before[i].samples);
+    }
+    assert_true(pooled > 1);
+    assert_int_equal(find_record(after, now, rows[chosen].candidate)->samples, rows[chosen].samples);
+    assert_int_equal(rows[chosen].source, CVL_SOURCE_MEASURED);
+    tuner = open_tuner(f, CVL_MODE_FROZEN);
+    assert_string_equal(cvl_plan_candidate(plan_of(tuner, &f->desc, NULL)), rows[chosen].candidate);
+    cvl_tuner_close(tuner);
+}
+
+static void test_retune_tunes_what_is_new(void **state)
+{
+    struct fixture *f = *state;
+    struct cvl_record records[ROWS];
+    cvl_tuner *tuner = open_retuner(f);
+    plan_of(tuner, &f->desc, NULL);
+    assert_true(f->progress > 0);
+    cvl_tuner_close(tuner);
+    for (int i = stored_records(f, records) - 1; i >= 0; i--)
+        assert_int_equal(records[i].runs, 0);
+}
+
+static bool stop_at_fifth(void *arg, double done)
+{
+    return ++((struct fixture *)arg)->progress < 5;
+}
+
+/* Stopped, or without a budget: what was measured is pooled, all else is as it was. */
+static void test_a_stopped_retune_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct cvl_record before[ROWS], after[ROWS];
+    tune(f);
+    const int known = stored_records(f, before);
+    for (int stop = 0; stop < 2; stop++) {
+        int pooled = 0;
+        f->options.progress = stop ? stop_at_fifth : f->options.progress;
+        f->options.budget_s = stop ? 100 : 0;
+        cvl_tuner *tuner = open_retuner(f);
+        plan_of(tuner, &f->desc, NULL);
+        cvl_tuner_close(tuner);
+        const int now = stored_records(f, after);
+        for (int i = 0; i < known; i++) {
+            const struct cvl_record *one = find_record(after, now, before[i].candidate);
+            pooled += one->runs == 2;
+            if (one->runs != 2)
+                assert_memory_equal(one, &before[i], sizeof *one);
+        }
+        assert_int_equal(pooled > 0, stop);
+    }
+}
+
+/* When a candidate has lost its record, all are measured again, and what is known of the others is pooled too: they
+ * would win the merge by their samples, and not compare with the new one. */
+static void test_measuring_what_lacks_pools_the_others(void **state)
+{
+    struct fixture *f = *state;
+    const struct cvl_environment here = cvl_environment_of(f->ctx);
+    struct cvl_record records[ROWS];
+    char stale[CVL_CANDIDATE_MAX];
+    write_records(f, &here, -1, CVL_OUTCOME_OK, stale);
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_TUNE);
+    plan_of(tuner, &f->desc, NULL);
+    cvl_tuner_close(tuner);
+    assert_true(f->progress > 0);
+    int pooled = 0;
+    for (int i = stored_records(f, records) - 1; i >= 0; i--) {
+        pooled += records[i].runs == 2;
+        assert_true(records[i].runs == 0 || records[i].samples > 9);
+    }
+    const int count = stored_records(f, records);
+    assert_true(pooled > 0);
+    assert_int_equal(find_record(records, count, stale)->runs, 0);
+}
+
+static void test_exhaustive_stands_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct cvl_record records[ROWS];
+    cvl_result rows[ROWS];
+    int count;
+    tune(f);
+    for (int i = 0; i < 3; i++) {
+        cvl_tuner *tuner = open_retuner(f);
+        plan_of(tuner, &f->desc, NULL);
+        cvl_tuner_close(tuner);
+    }
+    const int known = stored_records(f, records);
+    cvl_tuner *tuner = open_tuner(f, CVL_MODE_EXHAUSTIVE);
+    rows_of(tuner, &f->desc, NULL, rows, &count);
+    cvl_tuner_close(tuner);
+    int more = 0;
+    for (int i = 0; i < known; i++)
+        more += records[i].samples > 15;
+    assert_true(more > 0);
+    for (int i = 0; i < count; i++)
+        assert_true(rows[i].source != CVL_SOURCE_MEASURED || rows[i].samples == 15);
+}
+
+static void test_retune_is_of_mode_tune(void **state)
+{
+    static const cvl_mode others[] = { CVL_MODE_ESTIMATE, CVL_MODE_CACHED, CVL_MODE_EXHAUSTIVE, CVL_MODE_FROZEN };
+    struct fixture *f = *state;
+    cvl_tuner *tuner;
+    f->options.retune = true;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        f->options.mode = others[i];
+        assert_int_equal(cvl_tuner_open(f->ctx, &f->options, &tuner), CVL_EINVAL);
+        assert_non_null(strstr(cvl_last_error(), cvl_mode_name(others[i])));
+        assert_null(tuner);
+    }
+}
+
 static void test_a_cache_that_cannot_be_written(void **state)
 {
     struct fixture *f = *state;
@@ -343,6 +518,12 @@ int main(void)
         TEST(test_a_prior_is_confirmed_by_its_two_fastest),
         TEST(test_a_prior_that_is_not_confirmed_is_measured),
         TEST(test_a_damaged_cache_is_a_miss),
+        TEST(test_retune_pools),
+        TEST(test_retune_tunes_what_is_new),
+        TEST(test_a_stopped_retune_loses_nothing),
+        TEST(test_measuring_what_lacks_pools_the_others),
+        TEST(test_exhaustive_stands_alone),
+        TEST(test_retune_is_of_mode_tune),
         TEST(test_a_cache_that_cannot_be_written),
         TEST(test_nothing_on_disk),
     };

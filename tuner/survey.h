@@ -45,6 +45,9 @@ struct cvl_survey {
 /* Why the row is not chosen, or what is to be known of it. */
 void cvl_row_explain(struct cvl_row *row, const char *format, ...) CVL_PRINTF(2, 3);
 
+/* The row's record, from now on, which its result shows. */
+void cvl_row_adopt(struct cvl_row *row, const struct cvl_record *record);
+
 /* state, environment and its id, reckoner and model are set by the caller before; rows are without records. CVL_ENOMEM.
  * The strings of the query must outlive it. */
 cvl_status cvl_survey_create(cvl_ctx *ctx, const cvl_conv_desc *desc, const cvl_query *query,

@@ -23,7 +23,7 @@ static bool is_own(const struct cvl_row *row, const struct cvl_record *record)
            row->record.samples == record->samples && row->record.median_ms == record->median_ms;
 }
 
-static void adopt(struct cvl_row *row, const struct cvl_record *record)
+void cvl_row_adopt(struct cvl_row *row, const struct cvl_record *record)
 {
     cvl_result *result = &row->result;
     if (record->outcome == CVL_OUTCOME_SKIPPED) {
@@ -88,7 +88,7 @@ void cvl_survey_adopt(struct cvl_survey *survey, const struct cvl_record *record
         if (!row)
             row = make_row(survey, &records[i]);
         if (row && !row->unusable && row->algo->revision == records[i].revision)
-            adopt(row, &records[i]);
+            cvl_row_adopt(row, &records[i]);
     }
 }
 

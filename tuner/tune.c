@@ -66,9 +66,8 @@ static bool says_something(const struct cvl_row *row, const struct cvl_measureme
 static void take_record(struct cvl_row *row, const struct cvl_measurement *measured, const struct cvl_record *record)
 {
     row->record = *record;
-    row->recorded = true;
     row->result.source = CVL_SOURCE_MEASURED;
-    row->result.outcome = measured->outcome;
+    cvl_row_adopt(row, record);
     memcpy(row->result.reason, measured->reason, sizeof measured->reason);
 }
 
