@@ -136,7 +136,7 @@ static void test_weights_grow_with_samples(void **state)
         struct cvl_record stored[5], measured[5];
         run_of(first, 5, 1, stored);
         run_of(second, 5, 2, measured);
-        measured[2].samples = samples;
+        measured[2].samples = samples;   /* the others' make it conclusive */
         assert_int_equal(cvl_pool(stored, 5, measured, 5), CVL_OK);
         assert_true(measured[2].median_ms > before && measured[2].median_ms < 1.06);
         before = measured[2].median_ms;
@@ -195,6 +195,26 @@ static void test_the_level_stays_when_a_rival_was_not_measured(void **state)
         assert_near(measured[1].median_ms, missing ? 1.1 : 1.1 * sqrt(1.2));
         assert_true(measured[0].min_ms <= measured[0].median_ms);
     }
+}
+
+/* Stopped after a sample or two of each, all but one of them disturbed. */
+static void test_a_fragment_adds_nothing(void **state)
+{
+    const double first[] = { 1, 1.1, 1.2 }, second[] = { 1.2, 5.5, 6, 7 };
+    struct cvl_record stored[3], measured[4];
+    run_of(first, 3, 1, stored);
+    run_of(second, 4, 2, measured);
+    for (int i = 0; i < 4; i++)
+        measured[i].samples = 2;
+    assert_int_equal(cvl_pool(stored, 3, measured, 4), CVL_OK);
+    assert_memory_equal(measured, stored, sizeof stored);
+    assert_true(measured[3].median_ms == 7);   /* nothing else is known of it */
+
+    for (int i = 0; i < 3; i++)
+        stored[i].samples = 3;
+    run_of(second, 4, 2, measured);
+    assert_int_equal(cvl_pool(stored, 3, measured, 4), CVL_OK);
+    assert_int_equal(measured[0].samples, 12);
 }
 
 static void test_wrong_takes_its_records_place(void **state)
@@ -328,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_alone_it_is_as_measured),
         cmocka_unit_test(test_another_revision_is_not_pooled),
         cmocka_unit_test(test_the_level_stays_when_a_rival_was_not_measured),
+        cmocka_unit_test(test_a_fragment_adds_nothing),
         cmocka_unit_test(test_wrong_takes_its_records_place),
         cmocka_unit_test(test_odd_records_make_finite_ones),
         cmocka_unit_test(test_order_does_not_matter),

@@ -13,7 +13,8 @@
 #include <string.h>
 
 #define DEVIATIONS 1.959964       /* of a normal distribution on either side: 95 % */
-#define SAMPLE_VARIANCE 1.0       /* of one sample, over that between runs; 0 to 4 made no difference */
+#define SAMPLE_VARIANCE 3.0       /* of one sample, over that between runs: 0 to 4 made no difference when no sample was
+                                     disturbed, and one that was is to count for little */
 #define PRIOR_RUNS 2.0            /* the other candidates tell as much of a variance as so many runs */
 #define MEDIAN_OF_SQUARES 0.4549  /* of a standard normal variable: the median of chi-square with one degree */
 #define RUNS_REMEMBERED 15        /* earlier runs weigh no more: a machine that has changed is followed at last */
@@ -142,6 +143,15 @@ static bool is_whole(const struct cvl_record *stored, int stored_count, const st
     return true;
 }
 
+/* Did the rounds go on until somebody had an interval? */
+static bool is_conclusive(const struct cvl_record *records, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (is_timed(&records[i]) && records[i].samples >= CVL_SAMPLES_OF_INTERVAL)
+            return true;
+    return false;
+}
+
 /* Takes the run's part out of the changes. Those with most samples know it best. */
 static void level_out(struct pooling *pooling, bool whole)
 {
@@ -266,16 +276,30 @@ static bool is_paired(const struct pooling *pooling, const struct cvl_record *re
     return false;
 }
 
-static void write_others(const struct pooling *pooling, const struct cvl_record *stored, int stored_count,
-                         struct cvl_record *measured, int measured_count)
+static void replace_wrong(const struct cvl_record *stored, int stored_count, struct cvl_record *measured,
+                          int measured_count)
 {
     for (int i = 0; i < measured_count; i++) {
         const struct cvl_record *before = find(stored, stored_count, &measured[i]);
         if (before && measured[i].outcome == CVL_OUTCOME_WRONG)
             write_wrong(before, &measured[i]);
-        else if (pooling->count > 0 && is_timed(&measured[i]) && !is_paired(pooling, &measured[i]))
-            write_alone(pooling, &measured[i]);
     }
+}
+
+static void pool_all(struct pooling *pooling, bool whole, struct cvl_record *measured, int measured_count)
+{
+    if (pooling->count == 0)
+        return;
+    level_out(pooling, whole);
+    judge_variance(pooling);
+    for (int i = 0; i < measured_count; i++)
+        if (is_timed(&measured[i]) && !is_paired(pooling, &measured[i]))
+            write_alone(pooling, &measured[i]);
+    for (int i = 0; i < pooling->count; i++) {
+        pool_pair(pooling, &pooling->pairs[i]);
+        write_pair(pooling, &pooling->pairs[i]);
+    }
+    write_ratios(pooling);
 }
 
 cvl_status cvl_pool(const struct cvl_record *stored, int stored_count, struct cvl_record *measured, int measured_count)
@@ -288,14 +312,12 @@ cvl_status cvl_pool(const struct cvl_record *stored, int stored_count, struct cv
                                   ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory to pool %d records", measured_count);
     if (status == CVL_OK) {
         pair_up(&pooling, stored, stored_count, measured, measured_count);
-        level_out(&pooling, is_whole(stored, stored_count, measured, measured_count));
-        judge_variance(&pooling);
-        for (int i = 0; i < pooling.count; i++)
-            pool_pair(&pooling, &pooling.pairs[i]);
-        write_others(&pooling, stored, stored_count, measured, measured_count);
-        for (int i = 0; i < pooling.count; i++)
-            write_pair(&pooling, &pooling.pairs[i]);
-        write_ratios(&pooling);
+        replace_wrong(stored, stored_count, measured, measured_count);
+        if (is_conclusive(measured, measured_count) || !is_conclusive(stored, stored_count))
+            pool_all(&pooling, is_whole(stored, stored_count, measured, measured_count), measured, measured_count);
+        else
+            for (int i = 0; i < pooling.count; i++)
+                *pooling.pairs[i].measured = *pooling.pairs[i].stored;
     }
     cvl_free(pooling.sorted);
     cvl_free(pooling.pairs);

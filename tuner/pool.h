@@ -21,8 +21,10 @@
  * run's part.
  *
  * Times are those of a run between the stored ones and the new one. They stay at the level of the stored ones when a
- * candidate that may be among the fastest was not measured again, and has to compare with the others as it is. One
- * found wrong takes the place of its record. The same for every order of the records. CVL_ENOMEM: all is as it was. */
+ * candidate that may be among the fastest was not measured again, and has to compare with the others as it is. A
+ * measurement that ended before anybody had an interval adds nothing to one that did not: those records come back as
+ * they are stored. One found wrong takes the place of its record. The same for every order of the records. CVL_ENOMEM:
+ * all is as it was. */
 cvl_status cvl_pool(const struct cvl_record *stored, int stored_count, struct cvl_record *measured, int measured_count);
 
 #endif

@@ -63,6 +63,12 @@ static bool says_something(const struct cvl_row *row, const struct cvl_measureme
            (measured->outcome != CVL_OUTCOME_FAILED || exhaustive || !is_timed(row));
 }
 
+/* Pooling gives back what is stored where the rounds ended too early to add to it. */
+static bool is_news(const struct cvl_row *row, const struct cvl_record *record)
+{
+    return !row->recorded || record->when != row->record.when || record->samples != row->record.samples;
+}
+
 static void take_record(struct cvl_row *row, const struct cvl_measurement *measured, const struct cvl_record *record)
 {
     row->record = *record;
@@ -107,18 +113,20 @@ static cvl_status take(struct cvl_survey *survey, const int *rows, const struct 
     const size_t most = (size_t)survey->count + (size_t)survey->outsider_count;
     struct cvl_record *stored = cvl_calloc(most + 1, sizeof *stored);
     struct cvl_record *records = cvl_calloc((size_t)count + 1, sizeof *records);
-    int said = 0;
+    int told = 0;
     cvl_status status = stored && records ? CVL_OK : cvl_fail(CVL_ENOMEM, "no memory for the records of %s",
                                                               survey->problem);
     for (int i = 0; i < count && status == CVL_OK; i++)
         if (says_something(&survey->rows[rows[i]], &measurements[i], options->exhaustive))
-            records[said++] = record_of(survey, &survey->rows[rows[i]], &measurements[i], options, race);
+            records[told++] = record_of(survey, &survey->rows[rows[i]], &measurements[i], options, race);
     if (status == CVL_OK && !options->exhaustive)
-        status = cvl_pool(stored, gather(survey, stored), records, said);
+        status = cvl_pool(stored, gather(survey, stored), records, told);
     for (int i = 0, next = 0; i < count && status == CVL_OK; i++) {
         struct cvl_row *row = &survey->rows[rows[i]];
-        if (says_something(row, &measurements[i], options->exhaustive))
-            take_record(row, &measurements[i], &records[next++]);
+        const bool said = says_something(row, &measurements[i], options->exhaustive);
+        const struct cvl_record *record = said ? &records[next++] : NULL;
+        if (record && is_news(row, record))
+            take_record(row, &measurements[i], record);
         else
             leave_unmeasured(survey, row, &measurements[i], options);
     }
