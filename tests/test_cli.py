@@ -22,8 +22,8 @@ COLUMNS = (
 GRID_HEADER = "name,n,c,h,w,k,r,s,pad_h,pad_w,stride_h,stride_w,dil_h,dil_w,groups,count\n"
 FLAGS = (
     "--grid --net --conv --pass --batch --dtype --math --layout --epilogue --algo --device --threads --filter --mode "
-    "--budget --state --shard --max-workspace --max-error --deterministic --cache --csv --compare --verify --why "
-    "--profile --quiet --list-algos --list-nets --machine --version --help").split()
+    "--retune --budget --state --shard --max-workspace --max-error --deterministic --cache --csv --compare --verify "
+    "--audit --why --profile --quiet --list-algos --list-nets --machine --version --help").split()
 STATUSES = {"ok", "rejected", "wrong", "over_limit", "eliminated", "skipped", "failed"}
 
 
@@ -96,6 +96,8 @@ class Cli(unittest.TestCase):
                 (["--device", "tpu"], ["--device 'tpu'", "cuda"]),
                 (["--device", "cuda:1000"], ["device cuda:1000 was asked for, and", "CUDA"]),
                 (["--mode", "fast"], ["--mode 'fast'", "exhaustive"]),
+                (["--retune", "--mode", "exhaustive"], ["--retune", "--mode tune"]),
+                (["--retune", "--mode", "cached"], ["--retune", "--mode tune"]),
                 (["--state", "warm"], ["--state 'warm'", "cold-filter"]),
                 (["--shard", "3/2"], ["--shard '3/2'"]),
                 (["--shard", "0/2"], ["--shard '0/2'"]),
@@ -165,6 +167,36 @@ class Cli(unittest.TestCase):
         self.assertEqual(sorted(self.cache_lines()), before)
         missing = self.good("--conv", TINY + ":relu", "--audit", status=1)
         self.assertIn("the cache chooses nothing for", missing.stderr)
+
+    def best_lines(self):
+        """{(problem, candidate): its winning record's {name: value}}, as a merge has it"""
+        best = {}
+        for line in self.cache_lines():
+            words = line.split()
+            if words[0] == "rec":
+                values = dict(word.split("=", 1) for word in words[5:])
+                key = int(values["n"]), int(values["when"])
+                if key >= best.get(tuple(words[3:5]), ((-1, 0),))[0]:
+                    best[tuple(words[3:5])] = key, values
+        return {name: values for name, (_, values) in best.items()}
+
+    def test_retune_pools_what_the_cache_holds(self):
+        self.good("--conv", TINY)
+        before = self.best_lines()
+        untouched = self.rows("--conv", TINY, "--retune", "--budget", "0")
+        self.assertNotIn("measured", {row["source"] for row in untouched})
+        self.assertEqual(self.best_lines(), before)
+        rows = self.rows("--conv", TINY, "--retune", CVL_MODE="cached")   # the flag says more than the variable
+        after = self.best_lines()
+        pooled = {name[1] for name, values in after.items() if values.get("runs") == "2"}
+        self.assertTrue(pooled)
+        for name, values in before.items():
+            self.assertGreaterEqual(int(after[name]["n"]), int(values["n"]))
+        for row in rows:
+            if row["candidate"] in pooled:
+                self.assertEqual(row["source"], "measured")
+                self.assertEqual(row["samples"], after[TINY, row["candidate"]]["n"])
+        self.assertEqual({row["source"] for row in self.rows("--conv", TINY) if row["chosen"] == "1"}, {"cache"})
 
     # ---- input ----
 
