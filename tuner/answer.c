@@ -109,7 +109,7 @@ static bool confirm_prior(cvl_tuner *tuner, struct cvl_survey *survey)
     return true;
 }
 
-/* Is there nothing to measure? Once in the life of a tuner there always is in mode exhaustive, and when it tunes again. */
+/* Is there nothing to measure? In mode exhaustive, and when it tunes again, there is once in the life of a tuner. */
 static bool is_known(const cvl_tuner *tuner, struct cvl_survey *survey, const struct cvl_plan_entry *entry)
 {
     const bool complete = cvl_survey_complete(survey);

@@ -49,8 +49,8 @@ struct cvl_judgement {
 /* Of records of one environment, state and problem: the index of the one to run, or -1 when the limits leave none.
  * Of those that the limits allow, these tie: all within CVL_TIE of the least median, and all within CVL_TIE_MOST
  * (CVL_TIE_POOLED, where both are pooled from several runs) whose interval overlaps with its, where both have samples
- * enough for one: that of the ratios where both ran in one race, that of the medians where not. Then the lower error wins, then the smaller
- * workspace, then the candidate's name. judgements: count, or NULL. */
+ * enough for one: that of the ratios where both ran in one race, that of the medians where not. Then the lower error
+ * wins, then the smaller workspace, then the candidate's name. judgements: count, or NULL. */
 int cvl_choose(const struct cvl_record *records, int count, const struct cvl_limits *limits,
                struct cvl_judgement *judgements);
 

@@ -18,7 +18,7 @@
  * second figure is for estimates that are corrected by what another candidate of the same algorithm took. */
 #define CVL_HOPELESS 4.0
 #define CVL_HOPELESS_CORRECTED 2.0
-#define CVL_HOPELESS_STORED 1.5      /* by its stored time; another process found none of those to be among the fastest */
+#define CVL_HOPELESS_STORED 1.5      /* by its stored time: none of those was among the fastest in another run */
 #define CVL_ROUNDS 15
 
 struct cvl_measurement {
