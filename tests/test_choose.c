@@ -24,6 +24,7 @@ struct line {
     bool        nondeterministic;
     uint64_t    race;
     double      ratio[2];
+    int         runs;
 };
 
 static int revision_of(const char *algorithm)
@@ -45,6 +46,7 @@ static int make(const struct line *lines, struct cvl_record *records)
             .samples = line->outcome == CVL_OUTCOME_FAILED ? 0 : line->samples ? line->samples : 9,
             .median_ms = line->ms, .ci_low_ms = line->ms - line->spread / 2,
             .ci_high_ms = line->ms + line->spread / 2, .rel_error = line->error, .race = line->race,
+            .runs = line->runs,
             .ratio_low = line->ratio[0], .ratio_high = line->ratio[1],
             .workspace_bytes = line->workspace, .deterministic = !line->nondeterministic,
         };
@@ -77,6 +79,18 @@ static const struct expectation expectations[] = {
       { { "direct", 1, 0, 1e-7, .workspace = 0 }, { "im2col", 1.83, 0, 2e-7, .workspace = 100 } },
       .winner = "direct", .about = "im2col", .reason = "1.83 times slower than direct, which needs no more workspace",
       .verdict = CVL_VERDICT_SLOWER },
+    { "of several runs, intervals that overlap tie past 5 %",
+      { { "direct", 1.08, .1, 1e-7, .samples = 20, .runs = 2, .race = 3, .ratio = { .99, 1.18 } },
+        { "im2col", 1, .1, 2e-7, .samples = 20, .runs = 2, .race = 3, .ratio = { 1, 1 } } },
+      .winner = "direct", .about = "im2col", .reason = "as fast as direct", .verdict = CVL_VERDICT_TIED },
+    { "and not past 10 %",
+      { { "direct", 1.12, .1, 1e-7, .samples = 20, .runs = 2, .race = 3, .ratio = { .99, 1.25 } },
+        { "im2col", 1, .1, 2e-7, .samples = 20, .runs = 2, .race = 3, .ratio = { 1, 1 } } },
+      .winner = "im2col", .about = "direct", .reason = "1.12 times slower", .verdict = CVL_VERDICT_SLOWER },
+    { "of one run, past 5 % they do not",
+      { { "direct", 1.08, .1, 1e-7, .samples = 9, .race = 3, .ratio = { .99, 1.18 } },
+        { "im2col", 1, .1, 2e-7, .samples = 9, .race = 3, .ratio = { 1, 1 } } },
+      .winner = "im2col", .about = "direct", .reason = "1.08 times slower", .verdict = CVL_VERDICT_SLOWER },
     { "within 2 % the lower error wins",
       { { "winograd", 1, 0, 1e-6, .workspace = 0 }, { "im2col", 1.02, 0, 1e-7, .workspace = 900 } },
       .winner = "im2col", .about = "winograd", .reason = "makes the smaller error", .verdict = CVL_VERDICT_TIED },
