@@ -27,18 +27,19 @@ struct block {
     struct cvl_gemm_tile   tile;
     struct cvl_gemm_place  place;
     struct cvl_tile_shared shared;
+    struct cvl_tile_kept   kept[THREADS_MAX];
     float                  cores[THREADS_MAX][CVL_CORES_MOST][CVL_CORES_MOST];
     float                  tensor[THREADS_MAX / WARP][4][8][WARP][4];   /* warp, 16 rows, 8 columns, lane, sum */
 };
 
-static void fragment(const struct block *b, const char *tile, const struct cvl_gemm_operand *operand, int rows, int row,
+static void fragment(const struct block *b, const char *tile, enum cvl_mma_side side, int rows, int row,
                      int half, uint32_t r[WARP][4])
 {
-    const bool columns = operand->bring == CVL_BRING_ALONG_ROWS;
+    const bool columns = (side == CVL_MMA_A ? b->g->a : b->g->b).bring == CVL_BRING_ALONG_ROWS;
     const char *from[WARP];
     for (int lane = 0; lane < WARP; lane++)
-        from[lane] = tile + (columns ? cvl_mma_from_columns(rows, row, half, lane)
-                                     : cvl_mma_from_rows(row, half, lane));
+        from[lane] = tile + (columns ? cvl_mma_from_columns(side, rows, row, half, lane)
+                                     : cvl_mma_from_rows(side, row, half, lane));
     warp_ldmatrix(from, columns, r);
 }
 
@@ -50,20 +51,20 @@ static void multiply_warp(struct block *b, int warp, const char *stage)
     for (int half = 0; half < 2; half++)
         for (int pair = 0; pair < tile.n / tile.warps_n / 16; pair++) {
             uint32_t right[WARP][4], left[WARP][4], first[WARP][2], second[WARP][2];
-            fragment(b, b_tile, &b->g->b, tile.n, n + pair * 16, half, right);
+            fragment(b, b_tile, CVL_MMA_B, tile.n, n + pair * 16, half, right);
             for (int lane = 0; lane < WARP; lane++) {
-                first[lane][0] = right[lane][0], first[lane][1] = right[lane][2];
-                second[lane][0] = right[lane][1], second[lane][1] = right[lane][3];
+                first[lane][0] = right[lane][0], first[lane][1] = right[lane][1];
+                second[lane][0] = right[lane][2], second[lane][1] = right[lane][3];
             }
             for (int i = 0; i < tile.m / tile.warps_m / 16; i++) {
-                fragment(b, stage, &b->g->a, tile.m, m + i * 16, half, left);
+                fragment(b, stage, CVL_MMA_A, tile.m, m + i * 16, half, left);
                 warp_mma(b->g->type, left, first, b->tensor[warp][i][pair * 2]);
                 warp_mma(b->g->type, left, second, b->tensor[warp][i][pair * 2 + 1]);
             }
         }
 }
 
-static void put_warp(const struct block *b, int warp, float *to)
+static void put_warp(const struct block *b, int warp, float *to, int line)
 {
     const struct cvl_gemm_tile tile = b->tile;
     const int m = warp / tile.warps_n * (tile.m / tile.warps_m), n = warp % tile.warps_n * (tile.n / tile.warps_n);
@@ -71,7 +72,7 @@ static void put_warp(const struct block *b, int warp, float *to)
         for (int j = 0; j < tile.n / tile.warps_n / CVL_MMA_N; j++)
             for (int lane = 0; lane < WARP; lane++)
                 for (int e = 0; e < 4; e++)
-                    to[cvl_tile_sum_at(tile, m + i * CVL_MMA_M + cvl_mma_row(lane, e),
+                    to[cvl_tile_sum_at(line, m + i * CVL_MMA_M + cvl_mma_row(lane, e),
                                        n + j * CVL_MMA_N + cvl_mma_column(lane, e))] = b->tensor[warp][i][j][lane][e];
 }
 
@@ -79,15 +80,20 @@ static void put_warp(const struct block *b, int warp, float *to)
 static void run_block(struct block *b, enum cvl_gemm_unit unit, int stages, int size)
 {
     const int threads = cvl_tile_threads(b->tile), depth = cvl_tile_depth(size);
+    const int a_columns = b->g->a.bring == CVL_BRING_ALONG_ROWS, b_columns = b->g->b.bring == CVL_BRING_ALONG_ROWS;
+    const int line = cvl_tile_line(b->tile, b->g->out_by_rows);
     for (int t = 0; t < threads; t++) {
         cvl_tile_find_rows(b->g, b->tile, &b->place, t, b->shared.rows);
         cvl_tile_find_columns(b->g, depth, &b->place, b->place.first, t, b->shared.columns);
     }
+    for (int t = 0; t < threads; t++)
+        cvl_tile_keep(b->tile, a_columns, b_columns, &b->shared, t, &b->kept[t]);
     for (int next = b->place.first, into = 0, from = 1; next < b->place.last + stages - 1; next++) {
         const char *stage = b->shared.stages + from * cvl_tile_stage_bytes(b->tile);
         for (int t = 0; t < threads; t++) {
             if (next < b->place.last)
-                cvl_tile_bring(b->g, b->tile, size, &b->place, &b->shared, next, into, t);
+                cvl_tile_bring(b->g, b->tile, a_columns, b_columns, size, &b->place, &b->shared, &b->kept[t], next,
+                               into, t);
             cvl_tile_find_columns(b->g, depth, &b->place, next + 1, t, b->shared.columns);
         }
         for (int t = 0; next >= b->place.first + stages - 1 && t < threads; t++)
@@ -101,9 +107,9 @@ static void run_block(struct block *b, enum cvl_gemm_unit unit, int stages, int 
     for (int t = 0; t < threads; t++) {
         cvl_tile_find_out(b->g, b->tile, &b->place, t, b->shared.rows);
         if (unit == CVL_UNIT_CORES)
-            cvl_cores_put(b->tile, t, b->cores[t], (float *)b->shared.stages);
+            cvl_cores_put(b->tile, t, b->cores[t], (float *)b->shared.stages, line);
         else if (t % WARP == 0)
-            put_warp(b, t / WARP, (float *)b->shared.stages);
+            put_warp(b, t / WARP, (float *)b->shared.stages, line);
     }
     for (int t = 0; t < threads; t++)
         cvl_tile_store_all(b->g, b->tile, &b->place, &b->shared, t);

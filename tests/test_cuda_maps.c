@@ -50,15 +50,35 @@ static void ldmatrix_has_no_conflicts(void **state)
     for (int rows = 64; rows <= 128; rows += 64)
         for (int row = 0; row < rows; row += 16)
             for (int half = 0; half < 2; half++)
-                for (int matrix = 0; matrix < 4; matrix++) {
+                for (int matrix = 0; matrix < 8; matrix++) {
+                    const enum cvl_mma_side side = matrix < 4 ? CVL_MMA_A : CVL_MMA_B;
                     int by_rows[8], by_columns[8];
                     for (int i = 0; i < 8; i++) {
-                        by_rows[i] = cvl_mma_from_rows(row, half, matrix * 8 + i);
-                        by_columns[i] = cvl_mma_from_columns(rows, row, half, matrix * 8 + i);
+                        by_rows[i] = cvl_mma_from_rows(side, row, half, matrix % 4 * 8 + i);
+                        by_columns[i] = cvl_mma_from_columns(side, rows, row, half, matrix % 4 * 8 + i);
                     }
                     check_banks(by_rows, 8, 16);
                     check_banks(by_columns, 8, 16);
                 }
+}
+
+/* A warp's sums go to shared memory as pairs, served to 16 lanes at a time, and leave it along lines or across them. */
+static void sums_have_no_conflicts(void **state)
+{
+    for (size_t i = 0; i < sizeof tensor / sizeof *tensor; i++) {
+        const int along = cvl_tile_line(tensor[i], 1), across = cvl_tile_line(tensor[i], 0);
+        int pairs[16], vectors[8], singles[32];
+        for (int lane = 0; lane < 32; lane++) {
+            pairs[lane % 16] = cvl_tile_sum_at(along, cvl_mma_row(lane, 0), cvl_mma_column(lane, 0)) * 4;
+            vectors[lane % 8] = cvl_tile_sum_at(along, 3, lane * 4) * 4;
+            singles[lane] = cvl_tile_sum_at(across, lane, 5) * 4;
+            if (lane % 16 == 15)
+                check_banks(pairs, 16, 8);
+            if (lane % 8 == 7)
+                check_banks(vectors, 8, 16);
+        }
+        check_banks(singles, 32, 4);
+    }
 }
 
 /* Vectors of 16 bytes are served to eight lanes at a time. */
@@ -154,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(division_is_exact), cmocka_unit_test(ldmatrix_has_no_conflicts),
+        cmocka_unit_test(sums_have_no_conflicts),
         cmocka_unit_test(cuda_cores_have_no_conflicts), cmocka_unit_test(tiles_are_filled_once),
         cmocka_unit_test(sums_have_one_owner), cmocka_unit_test(blocks_cover_every_tile_and_step),
     };

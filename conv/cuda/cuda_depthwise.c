@@ -66,7 +66,7 @@ static cvl_status choice_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const
     const int run = variant->knob[RUN], slices = variant->knob[SLICES];
     *choice = cvl_dw_choose(desc, ctx->device->multiprocessors);
     if (run != 0 && !(run > 0 && cvl_dw_runs(desc, run)))
-        return cvl_fail(CVL_ENOTFOUND, "run is %d, expected 1, or without dilation 2 or 8 at stride 1, or 4 at "
+        return cvl_fail(CVL_ENOTFOUND, "run is %d, expected 1, or without dilation 2, 4 or 8 at stride 1, or 4 at "
                         "stride 2", run);
     if (slices < 0 || slices > SLICES_MOST || (slices > 1 && slices * (double)cvl_dw_filter_bytes(desc) > SUMS_MOST))
         return cvl_fail(CVL_ENOTFOUND, "slices is %d, expected 0 to %d, of %d bytes together", slices, SLICES_MOST,

@@ -18,7 +18,11 @@
 extern "C" {
 #endif
 
-enum { CVL_DW_PARTS = 4, CVL_DW_TAPS_MOST = 7, CVL_DW_OUTS_MOST = 8, CVL_DW_VECTOR_MOST = 8, CVL_DW_WARP = 32 };
+enum {
+    CVL_DW_PARTS = 4, CVL_DW_TAPS_MOST = 7, CVL_DW_OUTS_MOST = 8, CVL_DW_VECTOR_MOST = 8, CVL_DW_WARP = 32,
+    CVL_DW_POINTS_MOST = CVL_DW_OUTS_MOST - 1 + CVL_DW_TAPS_MOST,   /* of the image, that a run reads */
+    CVL_DW_ROWS_MOST = 3,                                           /* of taps, that are on their way at once */
+};
 
 /* conv/axis.h in offsets: position t meets tap j at point first + t*step + j*tap of [0, extent), at elements apart. */
 struct cvl_dw_line {
@@ -32,6 +36,7 @@ struct cvl_dw_part {
     struct cvl_dw_line run, cross;
     int                threads;
     struct cvl_divisor runs, crosses;   /* blocks of a run; positions across */
+    struct cvl_divisor lows, highs;     /* NHWC, but for BWD_FILTER: positions across as high * lows + low */
 };
 
 /* One launch. `read` is seen through taps, `plain` is not: FWD x and y, BWD_DATA dy and dx, BWD_FILTER x and dy. */
@@ -66,139 +71,154 @@ int cvl_cuda_dw_pack(const struct cvl_dw_pack *pack, void *stream);
 }
 #endif
 
-#ifdef __CUDACC__
-#define CVL_DW_UNROLL _Pragma("unroll")
-#else
-#define CVL_DW_UNROLL
-#endif
-
-/* ---- vectors ---- */
-
-CVL_HD void cvl_dw_load(cvl_dtype type, const void *tensor, int at, int vector, float *v)
-{
-#ifdef __CUDA_ARCH__
-    if (vector == 8) {
-        const uint4 bits = *(const uint4 *)((const uint16_t *)tensor + at);
-        const uint32_t words[4] = { bits.x, bits.y, bits.z, bits.w };
-        CVL_DW_UNROLL
-        for (int i = 0; i < 4; i++) {
-            float2 pair;
-            if (type == CVL_BF16)
-                pair = make_float2(__uint_as_float(words[i] << 16), __uint_as_float(words[i] & 0xffff0000u));
-            else
-                pair = __half22float2(*(const __half2 *)&words[i]);
-            v[2 * i] = pair.x;
-            v[2 * i + 1] = pair.y;
-        }
-        return;
-    }
-    if (vector == 4) {
-        const float4 four = *(const float4 *)((const float *)tensor + at);
-        v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
-        return;
-    }
-#endif
-#ifndef __CUDACC__
-    assert(at % vector == 0);
-#endif
-    CVL_DW_UNROLL
-    for (int i = 0; i < vector; i++)
-        v[i] = cvl_load_float(type, tensor, at + i);
-}
-
-/* The filter is f32: vectors of it are of four. */
-CVL_HD void cvl_dw_load_w(const float *w, int at, int vector, float *v)
-{
-    CVL_DW_UNROLL
-    for (int i = 0; i < vector; i += 4)
-        cvl_dw_load(CVL_F32, w, at + i, vector < 4 ? vector : 4, v + i);
-}
-
 CVL_HD int cvl_dw_inside(int at, int extent) { return (uint32_t)at < (uint32_t)extent; }
+
+/* The lowest digit of a number, which loses it. */
+CVL_HD int cvl_dw_digit(int *number, struct cvl_divisor base)
+{
+    const int rest = cvl_divide(base, *number), digit = *number - rest * (int)base.divisor;
+    *number = rest;
+    return digit;
+}
 
 /* ---- FWD and BWD_DATA: a block of a run ---- */
 
 /* Which outputs: channel (the first of the vector), first position along the run, position across, image. */
 struct cvl_dw_spot { int channel, along, across, n; };
 
+/* NHWC: the rows of a block of threads are neighbours, so that they meet one another's points in the first-level
+ * cache. */
 CVL_HD struct cvl_dw_spot cvl_dw_spot_of(const struct cvl_dw_launch *g, const struct cvl_dw_part *p, int thread)
 {
     struct cvl_dw_spot spot;
-    const int fast = cvl_divide(g->channels_last ? g->vectors : p->crosses, thread);
-    const int low = thread - fast * (int)(g->channels_last ? g->vectors : p->crosses).divisor;
-    const int rest = cvl_divide(p->runs, fast);
-    spot.along = (fast - rest * (int)p->runs.divisor) * g->outs;
-    spot.n = cvl_divide(g->channels_last ? p->crosses : g->channels, rest);
-    const int high = rest - spot.n * (int)(g->channels_last ? p->crosses : g->channels).divisor;
-    spot.channel = g->channels_last ? low * g->vector : high;
-    spot.across = g->channels_last ? high : low;
+    int rest = thread;
+    if (g->channels_last) {
+        spot.channel = cvl_dw_digit(&rest, g->vectors) * g->vector;
+        spot.across = cvl_dw_digit(&rest, p->lows);
+        spot.along = cvl_dw_digit(&rest, p->runs) * g->outs;
+        spot.across += cvl_dw_digit(&rest, p->highs) * (int)p->lows.divisor;
+    } else {
+        spot.across = cvl_dw_digit(&rest, p->crosses);
+        spot.along = cvl_dw_digit(&rest, p->runs) * g->outs;
+        spot.channel = cvl_dw_digit(&rest, g->channels);
+    }
+    spot.n = rest;
     return spot;
 }
 
-/* Adds taps [first, first + taps) of one row of taps to the sums of a run: each point is loaded once. */
-CVL_HD void cvl_dw_slide(const struct cvl_dw_launch *g, const struct cvl_dw_line *run, cvl_dtype type, int at, int w_at,
-                         int point, int first, int taps, int outs, int step, int vector,
+/* What a block of taps of one row reads for a run: all of it is on its way before the first product. */
+struct cvl_dw_window {
+    struct cvl_bits x[CVL_DW_POINTS_MOST];
+    float           w[CVL_DW_TAPS_MOST][CVL_DW_VECTOR_MOST];
+};
+
+/* point: that of the run's first output and the first of `taps`; rows outside of the image are zeros. */
+struct cvl_dw_row { int at, w_at, point, inside; };
+
+CVL_HD void cvl_dw_fetch(const struct cvl_dw_launch *g, const struct cvl_dw_line *run, cvl_dtype type,
+                         const struct cvl_dw_row *row, int taps, int points, int vector, struct cvl_dw_window *window)
+{
+    const struct cvl_bits zeros = { { 0, 0, 0, 0 } };
+    CVL_UNROLL_ALL
+    for (int i = 0; i < points; i++) {
+        const int here = row->point + i * run->tap;
+        window->x[i] = zeros;
+        if (row->inside && cvl_dw_inside(here, run->extent))
+            window->x[i] = cvl_vector_fetch(g->read, row->at + here * run->read, cvl_vector_size(type), vector);
+    }
+    CVL_UNROLL_ALL
+    for (int j = 0; j < taps; j++)
+        cvl_vector_load(CVL_F32, g->w, row->w_at + j * run->w_step * g->k, vector, window->w[j]);
+}
+
+CVL_HD void cvl_dw_multiply(const struct cvl_dw_window *window, cvl_dtype type, int taps, int outs, int step,
+                            int vector, float (*sums)[CVL_DW_VECTOR_MOST])
+{
+    CVL_UNROLL_ALL
+    for (int i = 0; i < (outs - 1) * step + taps; i++)
+        CVL_UNROLL_ALL
+        for (int e = 0; e < vector; e++) {
+            const float x = cvl_vector_element(type, &window->x[i], e);
+            CVL_UNROLL_ALL
+            for (int j = 0; j < taps; j++)
+                if (i >= j && (i - j) % step == 0 && (i - j) / step < outs)
+                    sums[(i - j) / step][e] += x * window->w[j][e];
+        }
+}
+
+/* Taps [first, first + taps) of up to `rows` rows of taps, from row i on, of channel `from`. */
+CVL_HD void cvl_dw_block(const struct cvl_dw_launch *g, const struct cvl_dw_part *p, const struct cvl_dw_spot *spot,
+                         int from, int i, int first, cvl_dtype type, int taps, int rows, int outs, int step, int vector,
                          float (*sums)[CVL_DW_VECTOR_MOST])
 {
-    float w[CVL_DW_TAPS_MOST][CVL_DW_VECTOR_MOST], x[CVL_DW_VECTOR_MOST];
-    CVL_DW_UNROLL
-    for (int j = 0; j < taps; j++)
-        if (first + j < run->taps)
-            cvl_dw_load_w(g->w, w_at + (run->w + (first + j) * run->w_step) * g->k, vector, w[j]);
-    CVL_DW_UNROLL
-    for (int i = 0; i < (outs - 1) * step + taps; i++) {
-        const int here = point + (first + i) * run->tap;
-        CVL_DW_UNROLL
-        for (int e = 0; e < vector; e++)
-            x[e] = 0;
-        if (cvl_dw_inside(here, run->extent))
-            cvl_dw_load(type, g->read, at + here * run->read, vector, x);
-        CVL_DW_UNROLL
-        for (int j = 0; j < taps; j++)
-            if (i >= j && (i - j) % step == 0 && (i - j) / step < outs && first + j < run->taps)
-                CVL_DW_UNROLL
-                for (int e = 0; e < vector; e++)
-                    sums[(i - j) / step][e] += x[e] * w[j][e];
+    const struct cvl_dw_line *run = &p->run, *cross = &p->cross;
+    const int w_channel = g->divide > 1 ? spot->channel : from;
+    struct cvl_dw_window window[CVL_DW_ROWS_MOST];
+    CVL_UNROLL_ALL
+    for (int r = 0; r < rows; r++) {
+        const int tap = i + r < cross->taps ? i + r : cross->taps - 1;
+        const int y = cross->first + spot->across * cross->step + tap * cross->tap;
+        struct cvl_dw_row row;
+        row.at = spot->n * g->read_n + from * g->read_channel + y * cross->read;
+        row.w_at = (cross->w + tap * cross->w_step + run->w + first * run->w_step) * g->k + w_channel;
+        row.point = run->first + spot->along * run->step + first * run->tap;
+        row.inside = i + r < cross->taps && cvl_dw_inside(y, cross->extent);
+        cvl_dw_fetch(g, run, type, &row, taps, (outs - 1) * step + taps, vector, &window[r]);
     }
+    CVL_UNROLL_ALL
+    for (int r = 0; r < rows; r++)
+        cvl_dw_multiply(&window[r], type, taps, outs, step, vector, sums);
+}
+
+/* Short runs have the registers for several rows of taps at once. */
+CVL_HD int cvl_dw_rows_at_once(int taps, int outs) { return outs > 2 ? 1 : taps == 3 ? CVL_DW_ROWS_MOST : 2; }
+
+CVL_HD void cvl_dw_store(const struct cvl_dw_launch *g, const struct cvl_dw_part *p, const struct cvl_dw_spot *spot,
+                         int outs, int vector, float (*sums)[CVL_DW_VECTOR_MOST])
+{
+    const struct cvl_dw_line *run = &p->run, *cross = &p->cross;
+    const int to = spot->n * g->plain_n + spot->channel * g->plain_channel + run->plain
+                 + spot->along * run->plain_step + cross->plain + spot->across * cross->plain_step;
+    float bias[CVL_DW_VECTOR_MOST];
+    cvl_finish_bias(&g->finish, spot->channel, vector, bias);
+    CVL_UNROLL_ALL
+    for (int t = 0; t < outs; t++)
+        if (spot->along + t < run->count)
+            cvl_finish_store(&g->finish, to + t * run->plain_step, vector, sums[t], bias);
 }
 
 CVL_HD void cvl_dw_data_thread(const struct cvl_dw_launch *g, int part, int thread, cvl_dtype type, int taps, int outs,
                                int step, int vector)
 {
     const struct cvl_dw_part *p = &g->part[part];
-    const struct cvl_dw_line *run = &p->run, *cross = &p->cross;
     const struct cvl_dw_spot spot = cvl_dw_spot_of(g, p, thread);
+    const int rows = cvl_dw_rows_at_once(taps, outs);
     float sums[CVL_DW_OUTS_MOST][CVL_DW_VECTOR_MOST];
-    CVL_DW_UNROLL
+    if (spot.across >= p->cross.count)
+        return;
+    CVL_UNROLL_ALL
     for (int t = 0; t < outs; t++)
-        CVL_DW_UNROLL
+        CVL_UNROLL_ALL
         for (int e = 0; e < vector; e++)
             sums[t][e] = 0;
+    CVL_UNROLL_1
     for (int m = 0; m < g->inner; m++) {
-        const int from = spot.channel / g->divide * g->multiply + m, w_channel = g->divide > 1 ? spot.channel : from;
-        for (int i = 0; i < cross->taps; i++) {
-            const int y = cross->first + spot.across * cross->step + i * cross->tap;
-            if (!cvl_dw_inside(y, cross->extent))
+        const int from = spot.channel / g->divide * g->multiply + m;
+        CVL_UNROLL_1
+        for (int i = 0; i < p->cross.taps; i += rows) {
+            int first = 0;
+            if (rows == 1 && !cvl_dw_inside(p->cross.first + spot.across * p->cross.step + i * p->cross.tap,
+                                            p->cross.extent))
                 continue;
-            const int at = spot.n * g->read_n + from * g->read_channel + y * cross->read;
-            const int w_at = (cross->w + i * cross->w_step) * g->k + w_channel;
-            for (int first = 0; first < run->taps; first += taps)
-                cvl_dw_slide(g, run, type, at, w_at, run->first + spot.along * run->step, first, taps, outs, step,
-                             vector, sums);
+            CVL_UNROLL_1
+            for (; first + taps <= p->run.taps; first += taps)
+                cvl_dw_block(g, p, &spot, from, i, first, type, taps, rows, outs, step, vector, sums);
+            CVL_UNROLL_1
+            for (; first < p->run.taps; first++)
+                cvl_dw_block(g, p, &spot, from, i, first, type, 1, rows, outs, step, vector, sums);
         }
     }
-    const int to = spot.n * g->plain_n + spot.channel * g->plain_channel + run->plain + spot.along * run->plain_step
-                 + cross->plain + spot.across * cross->plain_step;
-    CVL_DW_UNROLL
-    for (int t = 0; t < outs; t++)
-        if (spot.along + t < run->count) {
-            if (vector == 1)
-                cvl_finish_store(&g->finish, to + t * run->plain_step, spot.channel, sums[t][0]);
-            else
-                CVL_DW_UNROLL
-                for (int e = 0; e < vector; e += 4)
-                    cvl_finish_store_four(&g->finish, to + t * run->plain_step + e, spot.channel + e, &sums[t][e]);
-        }
+    cvl_dw_store(g, p, &spot, outs, vector, sums);
 }
 
 /* ---- BWD_FILTER: a block of taps over a slice of the images ---- */
@@ -222,16 +242,43 @@ CVL_HD struct cvl_dw_share cvl_dw_share_of(const struct cvl_dw_launch *g, int th
     return s;
 }
 
-/* Adds one block of a run to the sums of the taps [first, first + taps). */
+/* Adds one block of a run to the sums of the taps [first, first + taps); whole: all of its outputs are there. */
+CVL_HD void cvl_dw_block_filter(const struct cvl_dw_launch *g, const struct cvl_dw_line *run, int plain, int read,
+                                int point, int there, cvl_dtype type, int taps, int outs, int step, int vector,
+                                int whole, float (*sums)[CVL_DW_VECTOR_MOST])
+{
+    const struct cvl_bits zeros = { { 0, 0, 0, 0 } };
+    struct cvl_bits dy[CVL_DW_OUTS_MOST], x[CVL_DW_POINTS_MOST];
+    CVL_UNROLL_ALL
+    for (int t = 0; t < outs; t++) {
+        dy[t] = zeros;
+        if (whole || t < there)
+            dy[t] = cvl_vector_fetch(g->plain, plain + t * run->plain_step, cvl_vector_size(type), vector);
+    }
+    CVL_UNROLL_ALL
+    for (int i = 0; i < (outs - 1) * step + taps; i++) {
+        x[i] = zeros;
+        if (cvl_dw_inside(point + i * run->tap, run->extent))
+            x[i] = cvl_vector_fetch(g->read, read + (point + i * run->tap) * run->read, cvl_vector_size(type), vector);
+    }
+    CVL_UNROLL_ALL
+    for (int t = 0; t < outs; t++)
+        if (whole || t < there)
+            CVL_UNROLL_ALL
+            for (int j = 0; j < taps; j++)
+                CVL_UNROLL_ALL
+                for (int e = 0; e < vector; e++)
+                    sums[j][e] += cvl_vector_element(type, &x[t * step + j], e) * cvl_vector_element(type, &dy[t], e);
+}
+
 CVL_HD void cvl_dw_item(const struct cvl_dw_launch *g, const struct cvl_dw_share *s, int item, cvl_dtype type, int taps,
                         int outs, int step, int vector, float (*sums)[CVL_DW_VECTOR_MOST])
 {
     const struct cvl_dw_part *p = &g->part[0];
     const struct cvl_dw_line *run = &p->run, *cross = &p->cross;
-    const int slow = cvl_divide(g->channels_last ? p->runs : p->crosses, item);
-    const int low = item - slow * (int)(g->channels_last ? p->runs : p->crosses).divisor;
-    const int n = cvl_divide(g->channels_last ? p->crosses : p->runs, slow);
-    const int high = slow - n * (int)(g->channels_last ? p->crosses : p->runs).divisor;
+    int n = item;
+    const int low = cvl_dw_digit(&n, g->channels_last ? p->runs : p->crosses);
+    const int high = cvl_dw_digit(&n, g->channels_last ? p->crosses : p->runs);
     const int along = (g->channels_last ? low : high) * outs, across = g->channels_last ? high : low;
     const int y = cross->first + across * cross->step + s->tap * cross->tap;
     if (!cvl_dw_inside(y, cross->extent))
@@ -239,32 +286,19 @@ CVL_HD void cvl_dw_item(const struct cvl_dw_launch *g, const struct cvl_dw_share
     const int plain = n * g->plain_n + s->channel * g->plain_channel + across * cross->plain_step
                     + along * run->plain_step;
     const int read = n * g->read_n + s->channel / g->divide * g->read_channel + y * cross->read;
-    float dy[CVL_DW_OUTS_MOST][CVL_DW_VECTOR_MOST], x[CVL_DW_VECTOR_MOST];
-    CVL_DW_UNROLL
-    for (int t = 0; t < outs; t++)
-        if (along + t < run->count)
-            cvl_dw_load(type, g->plain, plain + t * run->plain_step, vector, dy[t]);
-    CVL_DW_UNROLL
-    for (int i = 0; i < (outs - 1) * step + taps; i++) {
-        const int here = run->first + along * run->step + (s->first + i) * run->tap;
-        if (!cvl_dw_inside(here, run->extent))
-            continue;
-        cvl_dw_load(type, g->read, read + here * run->read, vector, x);
-        CVL_DW_UNROLL
-        for (int j = 0; j < taps; j++)
-            if (i >= j && (i - j) % step == 0 && (i - j) / step < outs && along + (i - j) / step < run->count)
-                CVL_DW_UNROLL
-                for (int e = 0; e < vector; e++)
-                    sums[j][e] += x[e] * dy[(i - j) / step][e];
-    }
+    const int point = run->first + along * run->step + s->first * run->tap, there = run->count - along;
+    if (there >= outs)
+        cvl_dw_block_filter(g, run, plain, read, point, there, type, taps, outs, step, vector, 1, sums);
+    else
+        cvl_dw_block_filter(g, run, plain, read, point, there, type, taps, outs, step, vector, 0, sums);
 }
 
 CVL_HD void cvl_dw_filter_thread(const struct cvl_dw_launch *g, const struct cvl_dw_share *s, cvl_dtype type, int taps,
                                  int outs, int step, int vector, float (*sums)[CVL_DW_VECTOR_MOST])
 {
-    CVL_DW_UNROLL
+    CVL_UNROLL_ALL
     for (int j = 0; j < taps; j++)
-        CVL_DW_UNROLL
+        CVL_UNROLL_ALL
         for (int e = 0; e < vector; e++)
             sums[j][e] = 0;
     for (int item = s->from; item < s->to; item += s->by)
@@ -281,10 +315,10 @@ CVL_HD void cvl_dw_filter_store(const struct cvl_dw_launch *g, const struct cvl_
                                 float (*sums)[CVL_DW_VECTOR_MOST])
 {
     const int64_t all = g->dw.count;
-    CVL_DW_UNROLL
+    CVL_UNROLL_ALL
     for (int j = 0; j < taps; j++)
         if (s->first + j < g->part[0].run.taps)
-            CVL_DW_UNROLL
+            CVL_UNROLL_ALL
             for (int e = 0; e < vector; e++)
                 g->partial[s->slice * all + (int64_t)cvl_dw_tap(g, s->tap, s->first + j) * g->k + s->channel + e]
                     = sums[j][e];
@@ -293,10 +327,11 @@ CVL_HD void cvl_dw_filter_store(const struct cvl_dw_launch *g, const struct cvl_
 /* Element `index` of (r, s, k): the sum of its slices, in their order. */
 CVL_HD void cvl_dw_filter_sum(const struct cvl_dw_launch *g, int index)
 {
-    float sum = 0;
+    float sum = 0, bias;
     for (int slice = 0; slice < g->slices; slice++)
         sum += g->partial[(int64_t)slice * g->dw.count + index];
-    cvl_finish_store(&g->finish, cvl_list_site(&g->dw, index).at, 0, sum);
+    cvl_finish_bias(&g->finish, 0, 1, &bias);
+    cvl_finish_store(&g->finish, cvl_list_site(&g->dw, index).at, 1, &sum, &bias);
 }
 
 #endif

@@ -12,11 +12,11 @@ cvl_dw_pack_filter(const __grid_constant__ struct cvl_dw_pack pack)
 {
     const int index = blockIdx.x * CVL_DW_THREADS + threadIdx.x;
     if (index < pack.list.count)
-        pack.to[index] = cvl_load_float(pack.type, pack.from, cvl_list_site(&pack.list, index).at);
+        cvl_vector_load(pack.type, pack.from, cvl_list_site(&pack.list, index).at, 1, &pack.to[index]);
 }
 
 extern "C" int cvl_cuda_dw_pack(const struct cvl_dw_pack *pack, void *stream)
 {
-    cvl_dw_pack_filter<<<cvl_dw_blocks(pack->list.count), CVL_DW_THREADS, 0, (cudaStream_t)stream>>>(*pack);
+    cvl_dw_pack_filter<<<cvl_dw_blocks(pack->list.count, CVL_DW_THREADS), CVL_DW_THREADS, 0, (cudaStream_t)stream>>>(*pack);
     return (int)cudaGetLastError();
 }

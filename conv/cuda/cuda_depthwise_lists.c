@@ -14,7 +14,8 @@ static struct cvl_axis run_axis(const cvl_conv_desc *desc) { return cvl_axis_of(
 bool cvl_dw_runs(const cvl_conv_desc *desc, int outs)
 {
     const struct cvl_axis run = run_axis(desc);
-    return outs == 1 || (run.tap == 1 && (outs == 4 ? run.step == 2 : run.step == 1 && (outs == 8 || outs == 2)));
+    return outs == 1 || (run.tap == 1 && ((run.step == 1 && (outs == 8 || outs == 4 || outs == 2))
+                                         || (run.step == 2 && outs == 4)));
 }
 
 static bool is_aligned(const void *at, int bytes) { return (uintptr_t)at % (uintptr_t)bytes == 0; }
@@ -25,9 +26,8 @@ static int vector_of(const cvl_conv_desc *desc, const cvl_conv_args *args, const
     const enum cvl_tensor read = read_tensor(desc);
     const enum cvl_tensor other = desc->pass == CVL_BWD_FILTER ? CVL_Y : cvl_conv_written(desc->pass);
     const int vector = 16 / (int)cvl_dtype_size(cvl_conv_type(desc, read));
-    const int stored = desc->pass == CVL_BWD_FILTER ? 16 : 4 * (int)cvl_dtype_size(cvl_conv_type(desc, other));
     const bool aligned = is_aligned(cvl_conv_pointer(args, read), 16) && is_aligned(w, 16)
-        && is_aligned(cvl_conv_pointer(args, other), stored);
+        && is_aligned(cvl_conv_pointer(args, other), 16) && is_aligned(args->residual, 16);
     return is_channels_last(desc) && desc->k == desc->c && desc->c % vector == 0 && aligned ? vector : 1;
 }
 
@@ -59,7 +59,11 @@ static void fill_part(const cvl_conv_desc *desc, int class, const struct cvl_str
         return;
     part->runs = cvl_divisor_of(runs);
     part->crosses = cvl_divisor_of(part->cross.count);
-    part->threads = runs * part->cross.count * g->n * (g->channels_last ? channels / g->vector : channels);
+    const int lows = g->channels_last && g->outs >= 4 && part->cross.count >= 4 ? 4 : 1;
+    const int highs = cvl_divide_up(part->cross.count, lows);
+    part->lows = cvl_divisor_of(lows);
+    part->highs = cvl_divisor_of(highs);
+    part->threads = runs * highs * lows * g->n * (g->channels_last ? channels / g->vector : channels);
     g->parts++;
 }
 
@@ -79,7 +83,7 @@ static void fill_slices(const cvl_conv_desc *desc, const struct cvl_dw_choice *c
 
 static int taps_of(int taps)
 {
-    return taps <= 3 ? 3 : taps <= 5 ? 5 : 7;
+    return taps < 5 ? 3 : taps < 7 ? 5 : 7;
 }
 
 bool cvl_dw_next(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, const cvl_conv_args *args,
@@ -97,7 +101,7 @@ bool cvl_dw_next(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, 
         .k = desc->k, .channels = cvl_divisor_of(channels), .n = desc->n, .multiply = backward ? multiplier : 1,
         .divide = backward ? 1 : multiplier, .inner = backward ? multiplier : 1,
         .channels_last = is_channels_last(desc), .vector = vector_of(desc, args, w), .outs = choice->outs,
-        .step = choice->outs == 4 ? 2 : 1,
+        .step = choice->outs == 1 ? 1 : run_axis(desc).step,
         .finish = cvl_finish_of(desc, args, cvl_conv_type(desc, written), cvl_conv_pointer(args, written)),
     };
     g->taps = taps_of(g->channels_last ? desc->s : desc->r);
@@ -125,9 +129,9 @@ struct cvl_dw_choice cvl_dw_choose(const cvl_conv_desc *desc, int multiprocessor
     choice.outs = most[i];
     if (!cvl_dw_next(desc, &choice, &args, NULL, NULL, &class, &g))
         return choice;
-    if (choice.outs == 8 && (g.part[0].threads * (double)g.parts < wanted / 2 || g.part[0].run.count <= 4)
-        && desc->pass != CVL_BWD_FILTER)
-        choice.outs = 2;
+    if (choice.outs == 8 && desc->pass != CVL_BWD_FILTER)   /* runs of 8 vectors of 8 leave few registers */
+        choice.outs = g.part[0].threads * (double)g.parts < wanted / 2 || g.part[0].run.count <= 4 ? 2
+                    : g.vector == 8 ? 4 : 8;
     if (desc->pass == CVL_BWD_FILTER) {
         const double each = g.channels_last ? ITEMS_LEAST : ITEMS_LEAST * CVL_DW_WARP;
         const double bytes = (double)cvl_dw_filter_bytes(desc);

@@ -1,43 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What happens to a sum before it is stored: act(sum + bias + residual) in f32, rounded once to the type of the written
- * tensor. The same code on the device and in the tests. */
+ * tensor. The same code on the device and in the tests.
+ *
+ * A thread stores many sums, so the choice of the activation must not stand in their midst: none, relu, relu6 and clip
+ * are one clip to bounds that the host has set, and the curves are called, once the sums are known to need one. */
 #ifndef CONV_CUDA_CUDA_FINISH_H
 #define CONV_CUDA_CUDA_FINISH_H
 
-#include "conv/cuda/cuda_gather.h"
-#include "cvl/conv.h"
+#include "conv/cuda/cuda_vector.h"
 
-#include <assert.h>
 #include <math.h>
-#include <string.h>
-
-#ifdef __CUDACC__
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-#else
-#include "base/dtype.h"
-#endif
 
 struct cvl_finish {
     void        *out;
     const void  *residual;   /* like out, or NULL */
     const float *bias;       /* one for each channel, or NULL */
     cvl_dtype    type;
-    cvl_act      act;
+    cvl_act      curve;      /* SILU, HARDSWISH, GELU, or NONE */
     float        lo, hi;
 };
 
 CVL_HD struct cvl_finish cvl_finish_of(const cvl_conv_desc *desc, const cvl_conv_args *args, cvl_dtype type, void *out)
 {
+    const cvl_act act = desc->epi.act;
     struct cvl_finish finish;
     finish.out = out;
     finish.residual = args->residual;
     finish.bias = (const float *)args->bias;
     finish.type = type;
-    finish.act = desc->epi.act;
-    finish.lo = desc->epi.lo;
-    finish.hi = desc->epi.hi;
+    finish.curve = act == CVL_ACT_SILU || act == CVL_ACT_HARDSWISH || act == CVL_ACT_GELU ? act : CVL_ACT_NONE;
+    finish.lo = act == CVL_ACT_CLIP ? desc->epi.lo : act == CVL_ACT_RELU || act == CVL_ACT_RELU6 ? 0.0f : -INFINITY;
+    finish.hi = act == CVL_ACT_CLIP ? desc->epi.hi : act == CVL_ACT_RELU6 ? 6.0f : INFINITY;
     return finish;
+}
+
+/* May vectors of `count` be stored, and a residual loaded likewise? */
+CVL_HD int cvl_finish_is_aligned(const struct cvl_finish *f, int count)
+{
+    const uintptr_t bytes = (uintptr_t)(count * cvl_vector_size(f->type)), most = bytes > 16 ? 16 : bytes;
+    return (uintptr_t)f->out % most == 0 && (uintptr_t)f->residual % most == 0;
 }
 
 /* A NaN fails every comparison and is handed on. */
@@ -46,12 +47,14 @@ CVL_HD float cvl_finish_clip(float v, float lo, float hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-CVL_HD float cvl_finish_activate(const struct cvl_finish *f, float v)
+#ifdef __CUDACC__
+static __host__ __device__ __noinline__ __attribute__((unused))
+#else
+static inline
+#endif
+float cvl_finish_curve(cvl_act curve, float v)
 {
-    switch (f->act) {
-    case CVL_ACT_RELU:      return v < 0.0f ? 0.0f : v;
-    case CVL_ACT_RELU6:     return cvl_finish_clip(v, 0.0f, 6.0f);
-    case CVL_ACT_CLIP:      return cvl_finish_clip(v, f->lo, f->hi);
+    switch (curve) {
     case CVL_ACT_SILU:      return v / (1.0f + expf(-v));
     case CVL_ACT_HARDSWISH: return v * cvl_finish_clip(v + 3.0f, 0.0f, 6.0f) / 6.0f;
     case CVL_ACT_GELU:      return v * (0.5f * erfcf(v * -0.70710678f));
@@ -59,77 +62,35 @@ CVL_HD float cvl_finish_activate(const struct cvl_finish *f, float v)
     }
 }
 
-CVL_HD float cvl_load_float(cvl_dtype type, const void *tensor, int64_t at)
+/* Those of neighbouring channels, zeros without a bias. */
+CVL_HD void cvl_finish_bias(const struct cvl_finish *f, int channel, int count, float *bias)
 {
-#ifdef __CUDA_ARCH__
-    if (type == CVL_BF16)
-        return __bfloat162float(((const __nv_bfloat16 *)tensor)[at]);
-    if (type == CVL_F16)
-        return __half2float(((const __half *)tensor)[at]);
-    return ((const float *)tensor)[at];
-#elif defined(__CUDACC__)
-    return ((const float *)tensor)[at];   /* the host pass of nvcc never runs this */
-#else
-    return (float)cvl_dtype_load(type, tensor, (size_t)at);
-#endif
+    CVL_UNROLL_ALL
+    for (int i = 0; i < count; i++)
+        bias[i] = f->bias ? f->bias[channel + i] : 0.0f;
 }
 
-CVL_HD void cvl_store_float(cvl_dtype type, void *tensor, int64_t at, float value)
+/* Stores the sums of elements at to at + count - 1: a vector (cuda_vector.h). */
+CVL_HD void cvl_finish_store(const struct cvl_finish *f, int at, int count, const float *sums, const float *bias)
 {
-#ifdef __CUDA_ARCH__
-    if (type == CVL_BF16)
-        ((__nv_bfloat16 *)tensor)[at] = __float2bfloat16_rn(value);
-    else if (type == CVL_F16)
-        ((__half *)tensor)[at] = __float2half_rn(value);
-    else
-        ((float *)tensor)[at] = value;
-#elif defined(__CUDACC__)
-    ((float *)tensor)[at] = value;
-#else
-    cvl_dtype_store(type, tensor, (size_t)at, value);
-#endif
-}
-
-/* What is stored as element `at`, of this channel of what is written. */
-CVL_HD float cvl_finish_value(const struct cvl_finish *f, int at, int channel, float sum)
-{
-    if (f->bias)
-        sum += f->bias[channel];
-    if (f->residual)
-        sum += cvl_load_float(f->type, f->residual, at);
-    return cvl_finish_activate(f, sum);
-}
-
-CVL_HD void cvl_finish_store(const struct cvl_finish *f, int at, int channel, float sum)
-{
-    cvl_store_float(f->type, f->out, at, cvl_finish_value(f, at, channel, sum));
-}
-
-/* Elements at to at + 3, of four channels, as one vector: at is a multiple of four and the tensor aligned likewise. */
-CVL_HD void cvl_finish_store_four(const struct cvl_finish *f, int at, int channel, const float *sums)
-{
-    float v[4];
-    for (int i = 0; i < 4; i++)
-        v[i] = cvl_finish_value(f, at + i, channel + i, sums[i]);
-#ifdef __CUDA_ARCH__
-    if (f->type == CVL_F32) {
-        ((float4 *)f->out)[at / 4] = make_float4(v[0], v[1], v[2], v[3]);
-        return;
+    float v[8], residual[8];
+    CVL_UNROLL_ALL
+    for (int i = 0; i < count; i++)
+        v[i] = sums[i] + bias[i];
+    if (f->residual) {
+        cvl_vector_load(f->type, f->residual, at, count, residual);
+        CVL_UNROLL_ALL
+        for (int i = 0; i < count; i++)
+            v[i] += residual[i];
     }
-    union { __nv_bfloat162 bf16[2]; __half2 f16[2]; uint2 bits; } pack;
-    if (f->type == CVL_BF16) {
-        pack.bf16[0] = __floats2bfloat162_rn(v[0], v[1]);
-        pack.bf16[1] = __floats2bfloat162_rn(v[2], v[3]);
-    } else {
-        pack.f16[0] = __floats2half2_rn(v[0], v[1]);
-        pack.f16[1] = __floats2half2_rn(v[2], v[3]);
-    }
-    ((uint2 *)f->out)[at / 4] = pack.bits;
-#else
-    assert(at % 4 == 0);
-    for (int i = 0; i < 4; i++)
-        cvl_store_float(f->type, f->out, at + i, v[i]);
-#endif
+    if (f->curve != CVL_ACT_NONE)
+        CVL_UNROLL_ALL
+        for (int i = 0; i < count; i++)
+            v[i] = cvl_finish_curve(f->curve, v[i]);
+    CVL_UNROLL_ALL
+    for (int i = 0; i < count; i++)
+        v[i] = cvl_finish_clip(v[i], f->lo, f->hi);
+    cvl_vector_store(f->type, f->out, at, count, v);
 }
 
 #endif

@@ -17,6 +17,17 @@
 #define CVL_HD static inline
 #endif
 
+/* nvcc unrolls by these; without it they are nothing. */
+#ifdef __CUDACC__
+#define CVL_UNROLL_ALL _Pragma("unroll")
+#define CVL_UNROLL_1 _Pragma("unroll 1")
+#define CVL_UNROLL_4 _Pragma("unroll 4")
+#else
+#define CVL_UNROLL_ALL
+#define CVL_UNROLL_1
+#define CVL_UNROLL_4
+#endif
+
 /* Division of numbers below 2^31 by a constant, as a multiplication (Granlund, Montgomery 1994, fig. 4.1). */
 struct cvl_divisor { uint32_t divisor, multiplier, shift; };
 

@@ -225,14 +225,22 @@ static cvl_status pack(const cvl_plan *plan, const cvl_conv_args *args, void *pa
     return cvl_cuda_check(cvl_cuda_repack(&repack, args->stream), "packing the filter of cuda-igemm");
 }
 
+static int launch(const struct cvl_gemm *g, const struct cvl_gemm_choice *choice, void *stream)
+{
+    static int (*const tensor[])(const struct cvl_gemm *, int, int, void *) = {
+        [CVL_F32] = cvl_cuda_igemm_tf32, [CVL_BF16] = cvl_cuda_igemm_bf16, [CVL_F16] = cvl_cuda_igemm_f16,
+    };
+    return (choice->unit == CVL_UNIT_CORES ? cvl_cuda_igemm_cores : tensor[g->type])(g, choice->tile, choice->stages,
+                                                                                     stream);
+}
+
 static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
 {
     const struct cvl_gemm_choice *choice = plan->state;
     struct cvl_gemm g;
     int error = 0;
     for (int class = 0; error == 0 && cvl_gemm_next(&plan->desc, choice, args, workspace, &class, &g);) {
-        error = choice->unit == CVL_UNIT_CORES ? cvl_cuda_igemm_cores(&g, choice->tile, choice->stages, args->stream)
-                                               : cvl_cuda_igemm_tensor(&g, choice->tile, choice->stages, args->stream);
+        error = launch(&g, choice, args->stream);
         if (error == 0 && choice->splits > 1)
             error = cvl_cuda_igemm_sum(&g, args->stream);
     }

@@ -44,7 +44,7 @@ struct cvl_gemm {
     struct cvl_finish       finish;
     int                     out_group;
     int                     out_by_rows;       /* 1: the output's neighbours are of one row; 0: of one column */
-    int                     wide_out;          /* 4: columns 4i to 4i+3 may be stored as one vector; else 1 */
+    int                     wide_out;          /* 4 or 8: so many columns may be stored as one vector; else 1 */
     float                  *partial;           /* sums when splits > 1: (splits, groups, m, n), or ... n, m) */
     int64_t                 partial_rows;      /* m of all parts */
 };
@@ -82,20 +82,6 @@ CVL_HD int64_t cvl_gemm_partial_at(const struct cvl_gemm *g, int split, int grou
          + (g->out_by_rows ? row * columns + column : column * g->partial_rows + row);
 }
 
-/* ---- bringing tiles ---- */
-
-/* Chunk or element number i of thread t: its row and its place along the reduction (chunks by rows: along the
- * chunks). */
-struct cvl_gemm_spot { int row, k; };
-
-CVL_HD struct cvl_gemm_spot cvl_gemm_spot_of(int number, int along_k, int across_k, int across_rows)
-{
-    struct cvl_gemm_spot spot;
-    spot.row = along_k ? number / across_k : number % across_rows;
-    spot.k = along_k ? number % across_k : number / across_rows;
-    return spot;
-}
-
 /* ---- split reductions ---- */
 
 /* Sums element `index` of this launch over the splits, in their order, and stores it. */
@@ -108,18 +94,21 @@ CVL_HD void cvl_gemm_sum_one(const struct cvl_gemm *g, int index)
     int part = 0;
     while (part + 1 < g->parts && row >= g->part[part + 1].first_row)
         part++;
-    float sum = 0;
+    float sum = 0, bias;
     for (int split = 0; split < g->splits; split++)
         sum += g->partial[cvl_gemm_partial_at(g, split, group, row, column)];
     const struct cvl_site to_row = cvl_list_site(&g->part[part].out_rows, row - (int)g->part[part].first_row);
     const struct cvl_site to_column = cvl_list_site(&g->out_columns, column);
-    cvl_finish_store(&g->finish, to_row.at + to_column.at + group * g->out_group, group * columns + column, sum);
+    cvl_finish_bias(&g->finish, group * columns + column, 1, &bias);
+    cvl_finish_store(&g->finish, to_row.at + to_column.at + group * g->out_group, 1, &sum, &bias);
 }
 
 /* The kernels, one launcher for each unit: 0 or a cudaError_t. `tile` is an index of the tables above. */
 enum cvl_gemm_unit { CVL_UNIT_CORES, CVL_UNIT_TENSOR };
 int cvl_cuda_igemm_cores(const struct cvl_gemm *gemm, int tile, int stages, void *stream);
-int cvl_cuda_igemm_tensor(const struct cvl_gemm *gemm, int tile, int stages, void *stream);
+int cvl_cuda_igemm_tf32(const struct cvl_gemm *gemm, int tile, int stages, void *stream);
+int cvl_cuda_igemm_bf16(const struct cvl_gemm *gemm, int tile, int stages, void *stream);
+int cvl_cuda_igemm_f16(const struct cvl_gemm *gemm, int tile, int stages, void *stream);
 int cvl_cuda_igemm_sum(const struct cvl_gemm *gemm, void *stream);
 
 /* Filters as (g, n, r, s, k): to[index] = from[list(index)] of each group. */

@@ -12,10 +12,12 @@ cvl_igemm_cores(const __grid_constant__ struct cvl_gemm g, int stages)
     const struct cvl_gemm_place place = cvl_gemm_place_of(&g, tile, blockIdx.x);
     const struct cvl_tile_shared shared = cvl_tile_shared_of(tile, stages, memory);
     float sums[CVL_CORES_MOST][CVL_CORES_MOST] = {};
-    cvl_igemm_loop<4>(g, tile, stages, place, shared, [&](const char *stage) {
+    cvl_igemm_loop<4, false, false, false>(g, tile, stages, place, shared, [&](const char *stage) {
         cvl_cores_step(tile, threadIdx.x, stage, sums);
     });
-    cvl_igemm_finish(g, tile, place, shared, [&](float *to) { cvl_cores_put(tile, threadIdx.x, sums, to); });
+    cvl_igemm_finish(g, tile, place, shared, [&](float *to, int line) {
+        cvl_cores_put(tile, threadIdx.x, sums, to, line);
+    });
 }
 
 #define LAUNCH(M, N, WARPS_M, WARPS_N) \

@@ -8,21 +8,29 @@
 
 #include <cuda_runtime.h>
 
-/* multiply(stage) adds the products of the tiles that lie there. */
-template <int SIZE, class Multiply>
+/* multiply(stage) adds the products of the tiles that lie there. KEEP: sites of rows stay in registers, of which the
+ * CUDA cores have none to spare. */
+template <int SIZE, bool KEEP, bool A_COLUMNS, bool B_COLUMNS, class Multiply>
 static __device__ __forceinline__ void cvl_igemm_loop(const struct cvl_gemm &g, const struct cvl_gemm_tile tile,
                                                       int stages, const struct cvl_gemm_place &place,
                                                       const struct cvl_tile_shared &shared, Multiply multiply)
 {
     constexpr int depth = CVL_TILE_DEPTH_BYTES / SIZE;
     const int t = threadIdx.x;
+    struct cvl_tile_kept kept;
     cvl_tile_find_rows(&g, tile, &place, t, shared.rows);
     cvl_tile_find_columns(&g, depth, &place, place.first, t, shared.columns);
+    __syncthreads();
+    if (KEEP)
+        cvl_tile_keep(tile, A_COLUMNS, B_COLUMNS, &shared, t, &kept);
+    CVL_UNROLL_1
     for (int next = place.first, into = 0, from = 1; next < place.last + stages - 1; next++) {
         cvl_copy_wait(stages);
         __syncthreads();   /* the step has arrived for all, and all are done with the stage that is filled now */
+        if (!KEEP)
+            cvl_tile_keep(tile, A_COLUMNS, B_COLUMNS, &shared, t, &kept);
         if (next < place.last)
-            cvl_tile_bring(&g, tile, SIZE, &place, &shared, next, into, t);
+            cvl_tile_bring(&g, tile, A_COLUMNS, B_COLUMNS, SIZE, &place, &shared, &kept, next, into, t);
         cvl_copy_commit();
         cvl_tile_find_columns(&g, depth, &place, next + 1, t, shared.columns);
         if (next >= place.first + stages - 1)
@@ -34,14 +42,14 @@ static __device__ __forceinline__ void cvl_igemm_loop(const struct cvl_gemm &g, 
     __syncthreads();
 }
 
-/* Stores all sums; put(to) writes this thread's into shared memory. */
+/* Stores all sums; put(to, line) writes this thread's into shared memory, in lines of so many. */
 template <class Put>
 static __device__ __forceinline__ void cvl_igemm_finish(const struct cvl_gemm &g, const struct cvl_gemm_tile tile,
                                                         const struct cvl_gemm_place &place,
                                                         const struct cvl_tile_shared &shared, Put put)
 {
     cvl_tile_find_out(&g, tile, &place, threadIdx.x, shared.rows);
-    put((float *)shared.stages);
+    put((float *)shared.stages, cvl_tile_line(tile, g.out_by_rows));
     __syncthreads();
     cvl_tile_store_all(&g, tile, &place, &shared, threadIdx.x);
 }

@@ -7,27 +7,22 @@
 #include "conv/cuda/cuda_copy.h"
 #include "conv/cuda/cuda_igemm.h"
 
-/* nvcc unrolls by these; without it they are nothing. */
-#ifdef __CUDACC__
-#define CVL_UNROLL_ALL _Pragma("unroll")
-#define CVL_UNROLL_1 _Pragma("unroll 1")
-#define CVL_UNROLL_2 _Pragma("unroll 2")
-#else
-#define CVL_UNROLL_ALL
-#define CVL_UNROLL_1
-#define CVL_UNROLL_2
-#endif
-
 /* ---- shared memory: stages of a tile of a and one of b, sites of their rows, sites of two steps' columns ---- */
 
 CVL_HD int cvl_tile_threads(struct cvl_gemm_tile tile)     { return tile.warps_m * tile.warps_n * 32; }
 CVL_HD int cvl_tile_stage_bytes(struct cvl_gemm_tile tile) { return (tile.m + tile.n) * CVL_TILE_DEPTH_BYTES; }
 CVL_HD int cvl_tile_depth(int size)                        { return CVL_TILE_DEPTH_BYTES / size; }   /* elements */
 
-/* Of the stages, or of the sums that take their place, up to the sites. */
+/* Sums leave through shared memory, where they take the place of the stages, so that neighbouring threads store
+ * neighbours whatever the layout is. Lines are longer than a tile by what keeps a warp's accesses off one bank: pairs
+ * and vectors along a line, or single sums across the lines. */
+enum { CVL_LINE_GAP = 8 };
+CVL_HD int cvl_tile_line(struct cvl_gemm_tile tile, int by_rows) { return tile.n + (by_rows ? CVL_LINE_GAP : 1); }
+
+/* Of the stages, or of the sums, up to the sites. */
 CVL_HD int cvl_tile_work_bytes(struct cvl_gemm_tile tile, int stages)
 {
-    const int staged = stages * cvl_tile_stage_bytes(tile), sums = tile.m * (tile.n + 1) * 4;
+    const int staged = stages * cvl_tile_stage_bytes(tile), sums = tile.m * cvl_tile_line(tile, 1) * 4;
     return staged > sums ? staged : sums;
 }
 
@@ -71,6 +66,41 @@ CVL_HD void cvl_tile_find_columns(const struct cvl_gemm *g, int depth, const str
 
 /* ---- bringing one tile of `rows` rows ---- */
 
+/* A thread brings the same rows, or the same chunk of rows, in every step: their sites stay in its registers. */
+enum { CVL_KEPT_MOST = 4 };
+struct cvl_tile_kept { struct cvl_site a[CVL_KEPT_MOST], b[CVL_KEPT_MOST]; };
+
+/* Chunk number i of thread t: its row, or chunk of rows, and its chunk, or place, along the reduction. */
+struct cvl_tile_spot { int row, k; };
+
+CVL_HD struct cvl_tile_spot cvl_tile_spot_of(int rows, int by_columns, int threads, int t, int i)
+{
+    const int across = by_columns ? rows * 2 / CVL_CHUNK_BYTES : CVL_TILE_CHUNKS, slow = t / across + i * (threads / across);
+    struct cvl_tile_spot spot;
+    spot.row = by_columns ? t % across : slow;
+    spot.k = by_columns ? slow : t % across;
+    return spot;
+}
+
+CVL_HD int cvl_tile_chunks(int rows, int threads) { return rows * CVL_TILE_CHUNKS / threads; }   /* of a thread */
+
+CVL_HD void cvl_tile_keep_rows(const struct cvl_site *rows, int count, int by_columns, int threads, int t,
+                               struct cvl_site *kept)
+{
+    CVL_UNROLL_ALL
+    for (int i = 0; i < (by_columns ? 1 : cvl_tile_chunks(count, threads)); i++)
+        kept[i] = rows[cvl_tile_spot_of(count, by_columns, threads, t, i).row
+                       * (by_columns ? CVL_CHUNK_BYTES / 2 : 1)];
+}
+
+/* After the rows have been found by all. */
+CVL_HD void cvl_tile_keep(struct cvl_gemm_tile tile, int a_columns, int b_columns, const struct cvl_tile_shared *s, int t,
+                          struct cvl_tile_kept *kept)
+{
+    cvl_tile_keep_rows(s->rows, tile.m, a_columns, cvl_tile_threads(tile), t, kept->a);
+    cvl_tile_keep_rows(s->rows + tile.m, tile.n, b_columns, cvl_tile_threads(tile), t, kept->b);
+}
+
 struct cvl_bringing {
     const struct cvl_gemm_operand *operand;
     const char            *data;          /* of the group */
@@ -78,24 +108,30 @@ struct cvl_bringing {
     char                  *tile;
 };
 
-CVL_HD const void *cvl_bring_from(const struct cvl_bringing *b, int row, int column, int size, int *inside)
+CVL_HD const void *cvl_bring_from(const struct cvl_bringing *b, const struct cvl_site *row,
+                                  const struct cvl_site *column, int size, int *inside)
 {
-    const int at = cvl_site_meet(&b->rows[row], &b->columns[column], b->operand->height, b->operand->width);
+    const int at = cvl_site_meet(row, column, b->operand->height, b->operand->width);
     *inside = at >= 0;
     return b->data + (int64_t)(at >= 0 ? at : 0) * size;
 }
 
-CVL_HD void cvl_bring_chunks(const struct cvl_bringing *b, int rows, int size, int threads, int t)
+/* By rows all chunks of a thread are of one column; by columns, of one chunk of rows. */
+CVL_HD void cvl_bring_chunks(const struct cvl_bringing *b, int rows, int by_columns, int size, int threads, int t,
+                             const struct cvl_site *kept)
 {
-    const int each = CVL_CHUNK_BYTES / size, along_k = b->operand->bring == CVL_BRING_ALONG_K;
-    CVL_UNROLL_2
-    for (int i = 0; i < rows * CVL_TILE_CHUNKS; i += threads) {
-        const struct cvl_gemm_spot spot = cvl_gemm_spot_of(i + t, along_k, CVL_TILE_CHUNKS, rows / each);
-        const int row = along_k ? spot.row : spot.row * each, column = along_k ? spot.k * each : spot.k;
-        const int to = along_k ? cvl_tile_by_rows(spot.row, spot.k) : cvl_tile_by_columns(rows, spot.row, spot.k);
+    const int chunks = cvl_tile_chunks(rows, threads), each = CVL_CHUNK_BYTES / size;
+    struct cvl_site columns[CVL_KEPT_MOST];
+    CVL_UNROLL_ALL
+    for (int i = 0; i < (by_columns ? chunks : 1); i++)
+        columns[i] = b->columns[cvl_tile_spot_of(rows, by_columns, threads, t, i).k * (by_columns ? 1 : each)];
+    CVL_UNROLL_ALL
+    for (int i = 0; i < chunks; i++) {
+        const struct cvl_tile_spot spot = cvl_tile_spot_of(rows, by_columns, threads, t, i);
         int inside;
-        const void *from = cvl_bring_from(b, row, column, size, &inside);
-        cvl_copy_16(b->tile + to, from, inside);
+        const void *from = cvl_bring_from(b, &kept[by_columns ? 0 : i], &columns[by_columns ? i : 0], size, &inside);
+        cvl_copy_16(b->tile + (by_columns ? cvl_tile_by_columns(rows, spot.row, spot.k)
+                                          : cvl_tile_by_rows(spot.row, spot.k)), from, inside);
     }
 }
 
@@ -104,12 +140,12 @@ CVL_HD void cvl_bring_elements(const struct cvl_bringing *b, int rows, int size,
 {
     const int depth = cvl_tile_depth(size), each = CVL_CHUNK_BYTES / size;
     const int along_k = b->operand->bring == CVL_BRING_ONE_ALONG_K;
-    CVL_UNROLL_2
-    for (int i = 0; i < rows * depth; i += threads) {
-        const struct cvl_gemm_spot spot = cvl_gemm_spot_of(i + t, along_k, depth, rows);
+    CVL_UNROLL_1
+    for (int i = t; i < rows * depth; i += threads) {
+        const int row = along_k ? i / depth : i % rows, k = along_k ? i % depth : i / rows;
         int inside;
-        const void *from = cvl_bring_from(b, spot.row, spot.k, size, &inside);
-        char *to = b->tile + cvl_tile_by_rows(spot.row, spot.k / each) + spot.k % each * size;
+        const void *from = cvl_bring_from(b, &b->rows[row], &b->columns[k], size, &inside);
+        char *to = b->tile + cvl_tile_by_rows(row, k / each) + k % each * size;
         if (size == 4)
             cvl_copy_4(to, from, inside);
         else
@@ -117,18 +153,19 @@ CVL_HD void cvl_bring_elements(const struct cvl_bringing *b, int rows, int size,
     }
 }
 
-CVL_HD void cvl_bring(const struct cvl_bringing *b, int rows, int size, int threads, int t)
+CVL_HD void cvl_bring(const struct cvl_bringing *b, int rows, int by_columns, int size, int threads, int t,
+                      const struct cvl_site *kept)
 {
-    if (b->operand->bring <= CVL_BRING_ALONG_ROWS)
-        cvl_bring_chunks(b, rows, size, threads, t);
+    if (by_columns || b->operand->bring == CVL_BRING_ALONG_K)
+        cvl_bring_chunks(b, rows, by_columns, size, threads, t, kept);
     else
         cvl_bring_elements(b, rows, size, threads, t);
 }
 
-/* Both tiles of a step into a stage. */
-CVL_HD void cvl_tile_bring(const struct cvl_gemm *g, struct cvl_gemm_tile tile, int size,
-                           const struct cvl_gemm_place *place, const struct cvl_tile_shared *s, int step, int stage,
-                           int t)
+/* Both tiles of a step into a stage. a_columns, b_columns: brought along the rows, so the tile is by columns. */
+CVL_HD void cvl_tile_bring(const struct cvl_gemm *g, struct cvl_gemm_tile tile, int a_columns, int b_columns, int size,
+                           const struct cvl_gemm_place *place, const struct cvl_tile_shared *s,
+                           const struct cvl_tile_kept *kept, int step, int stage, int t)
 {
     const int depth = cvl_tile_depth(size), threads = cvl_tile_threads(tile);
     char *to = s->stages + stage * cvl_tile_stage_bytes(tile);
@@ -137,15 +174,13 @@ CVL_HD void cvl_tile_bring(const struct cvl_gemm *g, struct cvl_gemm_tile tile, 
                                     columns, to };
     const struct cvl_bringing b = { &g->b, (const char *)g->b.data + (int64_t)place->group * g->b.group * size,
                                     s->rows + tile.m, columns + depth, to + tile.m * CVL_TILE_DEPTH_BYTES };
-    cvl_bring(&a, tile.m, size, threads, t);
-    cvl_bring(&b, tile.n, size, threads, t);
+    cvl_bring(&a, tile.m, a_columns, size, threads, t, kept->a);
+    cvl_bring(&b, tile.n, b_columns, size, threads, t, kept->b);
 }
 
 /* ---- storing ---- */
 
-/* Sums leave through shared memory, where they take the place of the stages, in lines of tile.n + 1 floats, so that
- * neighbouring threads store neighbours whatever the layout is. */
-CVL_HD int cvl_tile_sum_at(struct cvl_gemm_tile tile, int row, int column) { return row * (tile.n + 1) + column; }
+CVL_HD int cvl_tile_sum_at(int line, int row, int column) { return row * line + column; }
 
 /* Sites of the output's rows and columns, in place of those of a and b. */
 CVL_HD void cvl_tile_find_out(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
@@ -157,34 +192,66 @@ CVL_HD void cvl_tile_find_out(const struct cvl_gemm *g, struct cvl_gemm_tile til
                              : cvl_list_site(&g->out_columns, place->n + i - tile.m);
 }
 
-/* `wide` columns from column on, of a row of the tile: one or four. */
-CVL_HD void cvl_tile_store(const struct cvl_gemm *g, const struct cvl_gemm_place *place, const struct cvl_site *rows,
-                           int tile_m, int row, int column, int wide, const float *sums)
+/* `wide` columns from column on, of a row of the tile, to where the sites of the two meet. */
+CVL_HD void cvl_tile_store_one(const struct cvl_gemm *g, const struct cvl_gemm_place *place,
+                               const struct cvl_site *to_row, const struct cvl_site *to_column, int row, int column,
+                               int wide, const float *sums, const float *bias)
 {
-    const int at = cvl_site_meet(&rows[row], &rows[tile_m + column], 1, 1), n = place->n + column;
-    const int64_t m = g->part[place->part].first_row + place->m + row;
-    if (at < 0)
-        return;
-    const int to = at + place->group * g->out_group, channel = place->group * g->out_columns.count + n;
-    if (g->splits > 1)
-        g->partial[cvl_gemm_partial_at(g, place->split, place->group, m, n)] = sums[0];
-    else if (wide == 4)
-        cvl_finish_store_four(&g->finish, to, channel, sums);
-    else
-        cvl_finish_store(&g->finish, to, channel, sums[0]);
+    const int at = cvl_site_meet(to_row, to_column, 1, 1), to = at + place->group * g->out_group;
+    if (at >= 0 && g->splits > 1)
+        g->partial[cvl_gemm_partial_at(g, place->split, place->group,
+                                       g->part[place->part].first_row + place->m + row, place->n + column)] = sums[0];
+    else if (at >= 0)
+        cvl_finish_store(&g->finish, to, wide, sums, bias);
 }
 
-/* Threads follow the direction in which the output's elements are neighbours. */
+/* Neighbouring threads have neighbouring vectors of a row; a thread's are all of the same columns. */
+CVL_HD void cvl_tile_store_rows(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
+                                const struct cvl_tile_shared *s, int t, int wide)
+{
+    const int across = tile.n / wide, each = cvl_tile_threads(tile) / across, line = cvl_tile_line(tile, 1);
+    const int column = t % across * wide, n = place->n + column;
+    const struct cvl_site to_column = s->rows[tile.m + column];
+    const float *sums = (const float *)s->stages;
+    float bias[8];
+    if (n >= g->out_columns.count)
+        return;
+    cvl_finish_bias(&g->finish, place->group * g->out_columns.count + n, wide, bias);
+    CVL_UNROLL_4
+    for (int row = t / across; row < tile.m; row += each)
+        cvl_tile_store_one(g, place, &s->rows[row], &to_column, row, column, wide,
+                           sums + cvl_tile_sum_at(line, row, column), bias);
+}
+
+/* Neighbouring threads have neighbouring rows; a thread's are all of the same row. */
+CVL_HD void cvl_tile_store_columns(const struct cvl_gemm *g, struct cvl_gemm_tile tile,
+                                   const struct cvl_gemm_place *place, const struct cvl_tile_shared *s, int t)
+{
+    const int threads = cvl_tile_threads(tile), line = cvl_tile_line(tile, 0);
+    const float *sums = (const float *)s->stages;
+    CVL_UNROLL_4
+    for (int i = t; i < tile.m * tile.n; i += threads) {
+        const int row = i % tile.m, column = i / tile.m, n = place->n + column;
+        float bias;
+        if (n >= g->out_columns.count)
+            continue;
+        cvl_finish_bias(&g->finish, place->group * g->out_columns.count + n, 1, &bias);
+        cvl_tile_store_one(g, place, &s->rows[row], &s->rows[tile.m + column], row, column, 1,
+                           sums + cvl_tile_sum_at(line, row, column), &bias);
+    }
+}
+
 CVL_HD void cvl_tile_store_all(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
                                const struct cvl_tile_shared *s, int t)
 {
-    const float *sums = (const float *)s->stages;
-    const int wide = g->splits > 1 ? 1 : g->wide_out, across = tile.n / wide;
-    for (int i = t; i < tile.m * across; i += cvl_tile_threads(tile)) {
-        const int row = g->out_by_rows ? i / across : i % tile.m;
-        const int column = (g->out_by_rows ? i % across : i / tile.m) * wide;
-        cvl_tile_store(g, place, s->rows, tile.m, row, column, wide, sums + cvl_tile_sum_at(tile, row, column));
-    }
+    if (!g->out_by_rows)
+        cvl_tile_store_columns(g, tile, place, s, t);
+    else if (g->wide_out == 8)
+        cvl_tile_store_rows(g, tile, place, s, t, 8);
+    else if (g->wide_out == 4)
+        cvl_tile_store_rows(g, tile, place, s, t, 4);
+    else
+        cvl_tile_store_rows(g, tile, place, s, t, 1);
 }
 
 /* ---- CUDA cores ---- */
@@ -215,20 +282,21 @@ struct cvl_four { float v[4]; };
 CVL_HD void cvl_cores_step(struct cvl_gemm_tile tile, int t, const char *stage, float (*sums)[CVL_CORES_MOST])
 {
     const struct cvl_cores_lane lane = cvl_cores_lane_of(tile, t);
-    const char *a_tile = stage, *b_tile = stage + tile.m * CVL_TILE_DEPTH_BYTES;
-    const int columns = tile.n / lane.grid_n;
+    const int columns = tile.n / lane.grid_n, a_step = lane.grid_m * CVL_TILE_DEPTH_BYTES,
+              b_step = lane.grid_n * CVL_TILE_DEPTH_BYTES;   /* rows eight apart have their chunks in the same places */
     CVL_UNROLL_1   /* unrolled, loads are moved so far ahead that registers spill */
-    for (int chunk = 0; chunk < CVL_TILE_CHUNKS; chunk++)
+    for (int chunk = 0; chunk < CVL_TILE_CHUNKS; chunk++) {
+        const char *a_at = stage + cvl_tile_by_rows(lane.y, chunk);
+        const char *b_at = stage + tile.m * CVL_TILE_DEPTH_BYTES + cvl_tile_by_rows(lane.x, chunk);
         CVL_UNROLL_ALL
         for (int first = 0; first < columns; first += columns / 2) {   /* half of the columns at once: 16 registers */
             struct cvl_four b[CVL_CORES_MOST / 2];
             CVL_UNROLL_ALL
             for (int j = 0; j < columns / 2; j++)
-                b[j] = *(const struct cvl_four *)(b_tile + cvl_tile_by_rows(lane.x + (first + j) * lane.grid_n, chunk));
+                b[j] = *(const struct cvl_four *)(b_at + (first + j) * b_step);
             CVL_UNROLL_ALL
             for (int i = 0; i < tile.m / lane.grid_m; i++) {
-                const struct cvl_four a
-                    = *(const struct cvl_four *)(a_tile + cvl_tile_by_rows(lane.y + i * lane.grid_m, chunk));
+                const struct cvl_four a = *(const struct cvl_four *)(a_at + i * a_step);
                 CVL_UNROLL_ALL
                 for (int e = 0; e < 4; e++)
                     CVL_UNROLL_ALL
@@ -236,16 +304,17 @@ CVL_HD void cvl_cores_step(struct cvl_gemm_tile tile, int t, const char *stage, 
                         sums[i][first + j] += a.v[e] * b[j].v[e];
             }
         }
+    }
 }
 
-CVL_HD void cvl_cores_put(struct cvl_gemm_tile tile, int t, float (*sums)[CVL_CORES_MOST], float *to)
+CVL_HD void cvl_cores_put(struct cvl_gemm_tile tile, int t, float (*sums)[CVL_CORES_MOST], float *to, int line)
 {
     const struct cvl_cores_lane lane = cvl_cores_lane_of(tile, t);
     CVL_UNROLL_ALL
     for (int i = 0; i < tile.m / lane.grid_m; i++)
         CVL_UNROLL_ALL
         for (int j = 0; j < tile.n / lane.grid_n; j++)
-            to[cvl_tile_sum_at(tile, lane.y + i * lane.grid_m, lane.x + j * lane.grid_n)] = sums[i][j];
+            to[cvl_tile_sum_at(line, lane.y + i * lane.grid_m, lane.x + j * lane.grid_n)] = sums[i][j];
 }
 
 #endif

@@ -56,14 +56,19 @@ static void choose_bringing(struct cvl_gemm *g, int size)
     }
 }
 
+static bool stores_wide(const struct cvl_gemm *g, int each)
+{
+    bool apart = g->out_group % each == 0 && cvl_finish_is_aligned(&g->finish, each);
+    for (int i = 0; i < g->parts; i++)
+        apart = apart && is_apart(&g->part[i].out_rows, each);
+    return apart && is_run(&g->out_columns, each);
+}
+
 static void choose_storing(struct cvl_gemm *g)
 {
-    const int size = (int)cvl_dtype_size(g->finish.type);
-    bool apart = g->out_group % 4 == 0 && (uintptr_t)g->finish.out % (size_t)(4 * size) == 0;
     g->out_by_rows = abs(g->out_columns.at_c) <= abs(g->part[0].out_rows.at_c) || g->part[0].out_rows.count == 1;
-    for (int i = 0; i < g->parts; i++)
-        apart = apart && is_apart(&g->part[i].out_rows, 4);
-    g->wide_out = apart && is_run(&g->out_columns, 4) ? 4 : 1;
+    g->wide_out = !g->out_by_rows || g->splits > 1 ? 1
+                : g->finish.type != CVL_F32 && stores_wide(g, 8) ? 8 : stores_wide(g, 4) ? 4 : 1;
 }
 
 void cvl_gemm_choose_vectors(struct cvl_gemm *g)

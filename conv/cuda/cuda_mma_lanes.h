@@ -2,9 +2,9 @@
  * Which lane of a warp holds what of a 16 x 8 product of the tensor cores (PTX ISA, mma.m16n8k8 .tf32 and .m16n8k16
  * .f16 and .bf16): in bytes the two are the same, a row of a and of b is 32 bytes of the reduction.
  *
- * One ldmatrix.x4 brings the fragment of 16 rows: registers 0 to 3 are rows 0-7 and 8-15 of the lower 16 bytes, then
- * of the upper. For a they are its four registers; for b registers 0 and 2 are one 8-column operand, 1 and 3 the
- * next. */
+ * One ldmatrix.x4 brings the fragment of 16 rows as four registers of 8 rows by 16 bytes. Of a they are rows 0-7 and
+ * 8-15 of the lower bytes, then of the upper, as the product takes them; of b the lower and upper bytes of rows 0-7,
+ * then of rows 8-15: two operands of 8 columns, each in neighbouring registers. */
 #ifndef CONV_CUDA_CUDA_MMA_LANES_H
 #define CONV_CUDA_CUDA_MMA_LANES_H
 
@@ -12,16 +12,24 @@
 
 enum { CVL_MMA_M = 16, CVL_MMA_N = 8, CVL_MMA_DEPTH_BYTES = 32 };
 
-/* The byte of the tile at which `lane` points its ldmatrix, for the 16 rows from `row` on at half `half` of the
- * tile's 64 bytes: by rows, and by columns (with .trans). */
-CVL_HD int cvl_mma_from_rows(int row, int half, int lane)
+enum cvl_mma_side { CVL_MMA_A, CVL_MMA_B };
+
+/* Which half of the 16 rows, and of the 32 bytes, `lane` points its ldmatrix at. */
+CVL_HD int cvl_mma_rows_half(enum cvl_mma_side side, int lane)  { return side == CVL_MMA_A ? lane >> 3 & 1 : lane >> 4; }
+CVL_HD int cvl_mma_bytes_half(enum cvl_mma_side side, int lane) { return side == CVL_MMA_A ? lane >> 4 : lane >> 3 & 1; }
+
+/* The byte of the tile at which it points, for the 16 rows from `row` on at half `half` of the tile's 64 bytes: by
+ * rows, and by columns (with .trans). */
+CVL_HD int cvl_mma_from_rows(enum cvl_mma_side side, int row, int half, int lane)
 {
-    return cvl_tile_by_rows(row + (lane & 15), half * 2 + (lane >> 4));
+    return cvl_tile_by_rows(row + cvl_mma_rows_half(side, lane) * 8 + (lane & 7),
+                            half * 2 + cvl_mma_bytes_half(side, lane));
 }
 
-CVL_HD int cvl_mma_from_columns(int rows, int row, int half, int lane)
+CVL_HD int cvl_mma_from_columns(enum cvl_mma_side side, int rows, int row, int half, int lane)
 {
-    return cvl_tile_by_columns(rows, row / 8 + (lane >> 3 & 1), half * 16 + (lane >> 4) * 8 + (lane & 7));
+    return cvl_tile_by_columns(rows, row / 8 + cvl_mma_rows_half(side, lane),
+                               half * 16 + cvl_mma_bytes_half(side, lane) * 8 + (lane & 7));
 }
 
 /* Sum number i of a lane: its row and column of the 16 x 8 product. */

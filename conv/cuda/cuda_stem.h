@@ -42,7 +42,7 @@ struct cvl_stem {
     int                depth, taps_pairs;  /* of the reduction; pairs that are not past its end */
     struct cvl_divisor row_pairs;          /* pairs of one row of taps */
     int                y_n, y_p, y_q, y_k; /* strides */
-    int                wide;               /* 4: channels 4i to 4i+3 may be stored as one vector; else 1 */
+    int                wide;               /* 4 or 8: so many channels may be stored as one vector; else 1 */
     int                along_k;            /* neighbours in y are of k, not of q */
     struct cvl_finish  finish;
 };
@@ -151,24 +151,34 @@ CVL_HD void cvl_stem_filters(const uint16_t *filter, int line, int k, int depth,
 }
 
 /* Sums lie (pixel, k) in lines of 65 floats. */
-CVL_HD void cvl_stem_store(const struct cvl_stem *g, const struct cvl_stem_place *place, int k_block, int t,
-                           const float *sums)
+CVL_HD void cvl_stem_store_wide(const struct cvl_stem *g, const struct cvl_stem_place *place, int k_block, int t,
+                                const float *sums, int wide)
 {
-    const int across = CVL_STEM_K / g->wide;
+    const int across = CVL_STEM_K / wide;
+    float bias[8];
     for (int i = t; i < CVL_STEM_PIXELS * across; i += CVL_STEM_THREADS) {
         const int pixel = g->along_k ? i / across : i % CVL_STEM_PIXELS;
-        const int column = (g->along_k ? i % across : i / CVL_STEM_PIXELS) * g->wide;
+        const int column = (g->along_k ? i % across : i / CVL_STEM_PIXELS) * wide;
         const int row = cvl_divide(g->tile_q, pixel), p = place->p + row, k = k_block * CVL_STEM_K + column;
         const int q = place->q + pixel - row * (int)g->tile_q.divisor;
         const float *sum = sums + pixel * CVL_STEM_LINE + column;
         if (p >= g->p || q >= g->q || k >= g->k)
             continue;
         const int to = place->n * g->y_n + p * g->y_p + q * g->y_q + k * g->y_k;
-        if (g->wide == 4)
-            cvl_finish_store_four(&g->finish, to, k, sum);
-        else
-            cvl_finish_store(&g->finish, to, k, *sum);
+        cvl_finish_bias(&g->finish, k, wide, bias);
+        cvl_finish_store(&g->finish, to, wide, sum, bias);
     }
+}
+
+CVL_HD void cvl_stem_store(const struct cvl_stem *g, const struct cvl_stem_place *place, int k_block, int t,
+                           const float *sums)
+{
+    if (g->wide == 8)
+        cvl_stem_store_wide(g, place, k_block, t, sums, 8);
+    else if (g->wide == 4)
+        cvl_stem_store_wide(g, place, k_block, t, sums, 4);
+    else
+        cvl_stem_store_wide(g, place, k_block, t, sums, 1);
 }
 
 /* ---- the filter ---- */

@@ -46,13 +46,21 @@ static int choose_tile(int p, int q)
     return best;
 }
 
+static int wide_of(const struct cvl_finish *finish, const struct cvl_strides *y, int k)
+{
+    for (int wide = 8; wide >= 4; wide /= 2)
+        if (y->at[1] == 1 && k % wide == 0 && cvl_finish_is_aligned(finish, wide))
+            return wide;
+    return 1;
+}
+
 struct cvl_stem cvl_stem_of(const cvl_conv_desc *desc, const cvl_conv_args *args, const void *filter)
 {
     const struct cvl_strides y = cvl_conv_strides(desc, CVL_Y);
     const int p = cvl_conv_p(desc), q = cvl_conv_q(desc), wide = choose_tile(p, q), high = CVL_STEM_PIXELS / wide;
-    const int step = desc->stride_w * desc->c, row = row_of_taps(desc), bytes = 4 * (int)cvl_dtype_size(desc->y_type);
+    const int step = desc->stride_w * desc->c, row = row_of_taps(desc);
     const int p_tiles = cvl_divide_up(p, high), q_tiles = cvl_divide_up(q, wide);
-    const bool vectors = y.at[1] == 1 && desc->k % 4 == 0 && (uintptr_t)args->y % (uintptr_t)bytes == 0;
+    const struct cvl_finish finish = cvl_finish_of(desc, args, desc->y_type, args->y);
     return (struct cvl_stem){
         .x = args->x, .filter = filter, .type = desc->x_type, .x_n = desc->h * desc->w * desc->c, .h = desc->h,
         .row = desc->w * desc->c, .first = -desc->pad_left * desc->c, .step = step, .top = desc->pad_top,
@@ -61,8 +69,8 @@ struct cvl_stem cvl_stem_of(const cvl_conv_desc *desc, const cvl_conv_args *args
         .tiles = desc->n * p_tiles * q_tiles, .rows = (high - 1) * desc->stride_h + desc->r,
         .copies = 1 + step % 2, .pitch = cvl_divisor_of(even((wide - 1) * step) + row), .depth = cvl_stem_depth(desc),
         .taps_pairs = desc->r * row / 2, .row_pairs = cvl_divisor_of(row / 2), .y_n = (int)y.at[0], .y_p = (int)y.at[2],
-        .y_q = (int)y.at[3], .y_k = (int)y.at[1], .wide = vectors ? 4 : 1, .along_k = y.at[1] == 1,
-        .finish = cvl_finish_of(desc, args, desc->y_type, args->y),
+        .y_q = (int)y.at[3], .y_k = (int)y.at[1], .wide = wide_of(&finish, &y, desc->k), .along_k = y.at[1] == 1,
+        .finish = finish,
     };
 }
 
