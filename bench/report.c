@@ -6,7 +6,7 @@
 #include "conv/desc.h"
 
 /* Whoever wins with one of these, the reader wants to know what this project's own best takes. */
-static const char *const vendors[] = { "onednn", "cudnn", NULL };
+static const char *const vendors[] = { "onednn", "cudnn", "cudnn-framework", NULL };
 
 void report_init(struct layer_report *report, const struct layer_list *list, const struct layer *layer,
                  const struct bench_place *place)

@@ -46,6 +46,7 @@ struct cvl_algo {
     bool        blocked;              /* takes x and y as nchw16c; others are asked about nchw and nhwc alone */
     /* Infinities and NaNs do not travel as IEEE says in this problem; the algorithm's head says how. NULL: they do. */
     bool        (*finite_only)(const cvl_conv_desc *desc);
+    bool          flushes_denormals;  /* takes denormals for zeros, in some candidates; the algorithm's head says so */
 
     /* Sets workspace_bytes and, for a filter it packs, packed_bytes and packed_format; refuses knobs out of range
      * with CVL_ENOTFOUND. May keep what it worked out in plan->state, which fini releases. */

@@ -19,11 +19,11 @@ def mean(values):
 
 
 def read(path):
-    """Layer and problem to its measured rows."""
+    """Layer and problem to its measured rows; those of candidates that were far behind hold a single sample."""
     layers = {}
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["status"] == "ok" and row["median_ms"]:
+            if row["status"] in ("ok", "eliminated") and row["median_ms"]:
                 layers.setdefault((row["name"], row["problem"]), []).append(row)
     return layers
 

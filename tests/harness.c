@@ -347,6 +347,8 @@ static void check_algo(struct trial *trial, int index)
     if ((trial->fill == FILL_INFINITE || trial->fill == FILL_NAN) && trial->algo->finite_only
         && trial->algo->finite_only(&trial->desc))
         return;
+    if (trial->fill == FILL_DENORMAL && trial->algo->flushes_denormals)
+        return;
     trial_announce(trial, "asking for variants");
     const char *refusal = cvl_algo_refusal(ctx, trial->algo, &trial->desc);
     if (refusal && (!*refusal || refusal[strlen(refusal) - 1] == '.'))
