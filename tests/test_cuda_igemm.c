@@ -87,7 +87,7 @@ static void run_block(struct block *b, enum cvl_gemm_unit unit, int stages, int 
         cvl_tile_find_columns(b->g, depth, &b->place, b->place.first, t, b->shared.columns);
     }
     for (int t = 0; t < threads; t++)
-        cvl_tile_keep(b->tile, a_columns, b_columns, &b->shared, t, &b->kept[t]);
+        cvl_tile_keep(b->g, b->tile, a_columns, b_columns, size, &b->place, &b->shared, t, &b->kept[t]);
     for (int next = b->place.first, into = 0, from = 1; next < b->place.last + stages - 1; next++) {
         const char *stage = b->shared.stages + from * cvl_tile_stage_bytes(b->tile);
         for (int t = 0; t < threads; t++) {

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* to is aligned to the size, from too; `from` must be an address of the tensor even if nothing is inside. */
+/* to is aligned to the size, from too; if nothing is inside, `from` is not read. */
 CVL_HD void cvl_copy_16(void *to, const void *from, int inside)
 {
 #ifdef __CUDA_ARCH__

@@ -18,6 +18,7 @@ struct cvl_finish {
     cvl_dtype    type;
     cvl_act      curve;      /* SILU, HARDSWISH, GELU, or NONE */
     float        lo, hi;
+    int          clips;      /* are lo and hi bounds at all? */
 };
 
 CVL_HD struct cvl_finish cvl_finish_of(const cvl_conv_desc *desc, const cvl_conv_args *args, cvl_dtype type, void *out)
@@ -31,6 +32,7 @@ CVL_HD struct cvl_finish cvl_finish_of(const cvl_conv_desc *desc, const cvl_conv
     finish.curve = act == CVL_ACT_SILU || act == CVL_ACT_HARDSWISH || act == CVL_ACT_GELU ? act : CVL_ACT_NONE;
     finish.lo = act == CVL_ACT_CLIP ? desc->epi.lo : act == CVL_ACT_RELU || act == CVL_ACT_RELU6 ? 0.0f : -INFINITY;
     finish.hi = act == CVL_ACT_CLIP ? desc->epi.hi : act == CVL_ACT_RELU6 ? 6.0f : INFINITY;
+    finish.clips = finish.lo > -INFINITY || finish.hi < INFINITY;
     return finish;
 }
 
@@ -41,10 +43,17 @@ CVL_HD int cvl_finish_is_aligned(const struct cvl_finish *f, int count)
     return (uintptr_t)f->out % most == 0 && (uintptr_t)f->residual % most == 0;
 }
 
-/* A NaN fails every comparison and is handed on. */
+/* A NaN is handed on. */
 CVL_HD float cvl_finish_clip(float v, float lo, float hi)
 {
+#ifdef __CUDA_ARCH__
+    float raised, clipped;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(raised) : "f"(v), "f"(lo));
+    asm("min.NaN.f32 %0, %1, %2;" : "=f"(clipped) : "f"(raised), "f"(hi));
+    return clipped;
+#else
     return v < lo ? lo : v > hi ? hi : v;
+#endif
 }
 
 #ifdef __CUDACC__
@@ -87,9 +96,10 @@ CVL_HD void cvl_finish_store(const struct cvl_finish *f, int at, int count, cons
         CVL_UNROLL_ALL
         for (int i = 0; i < count; i++)
             v[i] = cvl_finish_curve(f->curve, v[i]);
-    CVL_UNROLL_ALL
-    for (int i = 0; i < count; i++)
-        v[i] = cvl_finish_clip(v[i], f->lo, f->hi);
+    if (f->clips)
+        CVL_UNROLL_ALL
+        for (int i = 0; i < count; i++)
+            v[i] = cvl_finish_clip(v[i], f->lo, f->hi);
     cvl_vector_store(f->type, f->out, at, count, v);
 }
 

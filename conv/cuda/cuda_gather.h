@@ -21,11 +21,11 @@
 #ifdef __CUDACC__
 #define CVL_UNROLL_ALL _Pragma("unroll")
 #define CVL_UNROLL_1 _Pragma("unroll 1")
-#define CVL_UNROLL_4 _Pragma("unroll 4")
+#define CVL_UNROLL_2 _Pragma("unroll 2")
 #else
 #define CVL_UNROLL_ALL
 #define CVL_UNROLL_1
-#define CVL_UNROLL_4
+#define CVL_UNROLL_2
 #endif
 
 /* Division of numbers below 2^31 by a constant, as a multiplication (Granlund, Montgomery 1994, fig. 4.1). */
@@ -50,15 +50,24 @@ CVL_HD int cvl_divide(struct cvl_divisor d, int number)
     return (int)((high + (uint32_t)number) >> d.shift);
 }
 
-/* One entry of an index list. Sums wrap, as offsets of points outside may. */
-struct cvl_site { int at, y, x, none; };   /* 16 bytes: one load */
+/* Keeps the compiler from working out once more, wherever it is used, what is at hand. */
+#ifdef __CUDA_ARCH__
+#define CVL_KEEP(pointer) asm("" : "+l"(pointer))
+#else
+#define CVL_KEEP(pointer) (void)(pointer)
+#endif
+
+/* One entry of an index list. Sums wrap, as offsets of points outside may. taps: for an entry that is one of up to 32
+ * taps (the digits a and b of its index), its bit; for one that is seen through taps, may hold the bits of those that
+ * are inside of the image (cvl_list_taps). */
+struct cvl_site { int at, y, x; uint32_t taps; };   /* 16 bytes: one load */
 
 #define CVL_NOWHERE (-(1 << 30))           /* outside of every image, also when two are added */
 
 /* An index list by formula: index -> (a, b, c), c fastest; count is the product of the three extents. */
 struct cvl_list {
-    int                count;
-    struct cvl_divisor b, c;               /* extents of b and c */
+    int                count, a;           /* extents of a, */
+    struct cvl_divisor b, c;               /* b and c */
     int                at, at_a, at_b, at_c;
     int                y, y_a, y_b;
     int                x, x_b, x_c;
@@ -75,7 +84,25 @@ CVL_HD struct cvl_site cvl_list_site(const struct cvl_list *list, int index)
                     + (uint32_t)c * (uint32_t)list->at_c);
     site.y = list->y + a * list->y_a + b * list->y_b;
     site.x = list->x + b * list->x_b + c * list->x_c;
+    site.taps = 1u << (ab & 31);
     return site;
+}
+
+/* The taps of a list at which a row meets the image; all or none where there is no image. */
+CVL_HD uint32_t cvl_list_taps(const struct cvl_list *list, const struct cvl_site *row, int image, int height, int width)
+{
+    uint32_t taps = 0, bit = 1;
+    if (!image)
+        return row->y == CVL_NOWHERE ? 0 : ~0u;
+    CVL_UNROLL_1
+    for (int a = 0; a < list->a; a++) {
+        const int inside = (uint32_t)(row->y + list->y + a * list->y_a) < (uint32_t)height;
+        int x = row->x + list->x;
+        CVL_UNROLL_1
+        for (int b = 0; b < (int)list->b.divisor; b++, bit <<= 1, x += list->x_b)
+            taps |= inside && (uint32_t)x < (uint32_t)width ? bit : 0;
+    }
+    return taps;
 }
 
 /* The offset of (row, column), or -1: nothing there. */

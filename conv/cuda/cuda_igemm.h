@@ -16,14 +16,14 @@ extern "C" {
 
 enum { CVL_GEMM_PARTS = 4 };
 
-/* How a tile is brought: 16 bytes along the reduction, 16 bytes along the rows (16-bit types), or single elements, with
- * neighbouring threads along the one or the other. */
+/* How a tile is brought: 16 bytes along the reduction, which has up to 32 taps, 16 bytes along the rows (16-bit types),
+ * or single elements, with neighbouring threads along the one or the other. */
 enum cvl_bring { CVL_BRING_ALONG_K, CVL_BRING_ALONG_ROWS, CVL_BRING_ONE_ALONG_K, CVL_BRING_ONE_ALONG_ROWS };
 
 struct cvl_gemm_operand {
     const void    *data;
     int            group;              /* elements from group to group */
-    int            height, width;      /* of the image that sites are points of; 1 and 1: none */
+    int            image, height, width;   /* is there one that sites are points of? Else it is of 1 x 1 */
     enum cvl_bring bring;
 };
 
@@ -52,7 +52,7 @@ struct cvl_gemm {
 /* Tiles and threads of one kernel: X(index, m, n, warps along m, along n). Largest first. */
 struct cvl_gemm_tile { int m, n, warps_m, warps_n; };
 #define CVL_CORES_TILES(X)  X(0, 128, 128, 4, 2) X(1, 128, 64, 4, 2) X(2, 64, 64, 2, 2)
-#define CVL_TENSOR_TILES(X) X(0, 128, 128, 2, 2) X(1, 128, 64, 2, 2) X(2, 64, 64, 2, 2)
+#define CVL_TENSOR_TILES(X) X(0, 128, 128, 2, 4) X(1, 128, 64, 2, 2) X(2, 64, 64, 2, 2)
 enum { CVL_GEMM_TILES = 3, CVL_STAGES_MIN = 2, CVL_STAGES_MAX = 4 };
 
 /* Where this block works. */
@@ -70,8 +70,11 @@ CVL_HD struct cvl_gemm_place cvl_gemm_place_of(const struct cvl_gemm *g, struct 
     place.split = slice / g->groups;
     place.n = in_part % g->n_tiles * tile.n;   /* neighbours share rows of the image */
     place.m = in_part / g->n_tiles * tile.m;
-    place.first = cvl_split_first(part->steps, g->splits, place.split);
-    place.last = cvl_split_first(part->steps, g->splits, place.split + 1);
+    place.last = part->steps;
+    if (g->splits > 1) {
+        place.first = cvl_split_first(part->steps, g->splits, place.split);
+        place.last = cvl_split_first(part->steps, g->splits, place.split + 1);
+    }
     return place;
 }
 

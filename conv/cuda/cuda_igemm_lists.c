@@ -60,7 +60,7 @@ static struct view view_of(const cvl_conv_desc *desc, const cvl_conv_args *args)
 
 static struct cvl_list list_of(int64_t a, int64_t b, int64_t c)
 {
-    return (struct cvl_list){ .count = (int)(a * b * c), .b = cvl_divisor_of(cvl_max(1, (int)b)),
+    return (struct cvl_list){ .count = (int)(a * b * c), .a = (int)a, .b = cvl_divisor_of(cvl_max(1, (int)b)),
                               .c = cvl_divisor_of(cvl_max(1, (int)c)) };
 }
 
@@ -141,6 +141,7 @@ static void flatten(struct cvl_list *list)
         if (a == 0)
             list->count = 0;
         list->at_a = 0;
+        list->a = 1;
     }
     list->b = cvl_divisor_of(b);
     list->c = cvl_divisor_of(c);
@@ -158,6 +159,7 @@ static struct cvl_gemm_operand operand_of(const struct view *v, enum cvl_tensor 
     } else {
         operand.group = (int)(tensor == CVL_X ? v->c * v->x.at[1] : v->k * v->y.at[1]);
     }
+    operand.image = image;
     if (image) {
         operand.height = tensor == CVL_X ? v->desc->h : cvl_conv_p(v->desc);
         operand.width = tensor == CVL_X ? v->desc->w : cvl_conv_q(v->desc);

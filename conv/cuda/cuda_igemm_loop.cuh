@@ -22,13 +22,13 @@ static __device__ __forceinline__ void cvl_igemm_loop(const struct cvl_gemm &g, 
     cvl_tile_find_columns(&g, depth, &place, place.first, t, shared.columns);
     __syncthreads();
     if (KEEP)
-        cvl_tile_keep(tile, A_COLUMNS, B_COLUMNS, &shared, t, &kept);
+        cvl_tile_keep(&g, tile, A_COLUMNS, B_COLUMNS, SIZE, &place, &shared, t, &kept);
     CVL_UNROLL_1
     for (int next = place.first, into = 0, from = 1; next < place.last + stages - 1; next++) {
         cvl_copy_wait(stages);
         __syncthreads();   /* the step has arrived for all, and all are done with the stage that is filled now */
         if (!KEEP)
-            cvl_tile_keep(tile, A_COLUMNS, B_COLUMNS, &shared, t, &kept);
+            cvl_tile_keep(&g, tile, A_COLUMNS, B_COLUMNS, SIZE, &place, &shared, t, &kept);
         if (next < place.last)
             cvl_tile_bring(&g, tile, A_COLUMNS, B_COLUMNS, SIZE, &place, &shared, &kept, next, into, t);
         cvl_copy_commit();

@@ -49,7 +49,7 @@ static __device__ __forceinline__ void cvl_put_sums(const float (*sums)[COLUMNS]
 }
 
 template <class Type, bool A_COLUMNS, bool B_COLUMNS, int M, int N, int WARPS_M, int WARPS_N>
-static __global__ void __launch_bounds__(WARPS_M *WARPS_N * 32, 256 / (WARPS_M * WARPS_N * 32))
+static __global__ void __launch_bounds__(WARPS_M *WARPS_N * 32, 16 / (WARPS_M * WARPS_N))
 cvl_igemm_tensor(const __grid_constant__ struct cvl_gemm g, int stages)
 {
     extern __shared__ __align__(128) char memory[];

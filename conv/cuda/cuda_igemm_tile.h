@@ -46,29 +46,45 @@ CVL_HD struct cvl_tile_shared cvl_tile_shared_of(struct cvl_gemm_tile tile, int 
 
 /* ---- sites ---- */
 
+/* Row i of a tile, with the taps it meets where it is brought along the reduction. */
+CVL_HD struct cvl_site cvl_tile_find_row(const struct cvl_gemm_operand *operand, const struct cvl_list *rows,
+                                         const struct cvl_list *columns, int i)
+{
+    struct cvl_site site = cvl_list_site(rows, i);
+    if (operand->bring == CVL_BRING_ALONG_K)
+        site.taps = cvl_list_taps(columns, &site, operand->image, operand->height, operand->width);
+    return site;
+}
+
 CVL_HD void cvl_tile_find_rows(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
                                int t, struct cvl_site *rows)
 {
+    const struct cvl_gemm_part *part = &g->part[place->part];
     CVL_UNROLL_1
     for (int i = t; i < tile.m + tile.n; i += cvl_tile_threads(tile))
-        rows[i] = i < tile.m ? cvl_list_site(&g->part[place->part].a_rows, place->m + i)
-                             : cvl_list_site(&g->b_rows, place->n + i - tile.m);
+        rows[i] = i < tile.m ? cvl_tile_find_row(&g->a, &part->a_rows, &part->a_columns, place->m + i)
+                             : cvl_tile_find_row(&g->b, &g->b_rows, &part->b_columns, place->n + i - tile.m);
 }
 
+/* The first warp finds a's columns, the second b's: of chunks along the reduction the first alone. */
 CVL_HD void cvl_tile_find_columns(const struct cvl_gemm *g, int depth, const struct cvl_gemm_place *place, int step,
                                   int t, struct cvl_site *columns)
 {
     const struct cvl_gemm_part *part = &g->part[place->part];
-    if (t < 2 * depth)
-        columns[(step & 1) * 2 * depth + t] = t < depth ? cvl_list_site(&part->a_columns, step * depth + t)
-                                                        : cvl_list_site(&part->b_columns, step * depth + t - depth);
+    const int of_b = t / 32, chunks = (of_b ? g->b : g->a).bring == CVL_BRING_ALONG_K;
+    const int i = chunks ? t % 32 * (depth / CVL_TILE_CHUNKS) : t % 32;
+    if (of_b < 2 && i < depth)
+        columns[((step & 1) * 2 + of_b) * depth + i]
+            = cvl_list_site(of_b ? &part->b_columns : &part->a_columns, step * depth + i);
 }
 
 /* ---- bringing one tile of `rows` rows ---- */
 
-/* A thread brings the same rows, or the same chunk of rows, in every step: their sites stay in its registers. */
+/* A thread brings the same rows, or the same chunk of rows, in every step, and keeps what it must know of them. */
 enum { CVL_KEPT_MOST = 4 };
-struct cvl_tile_kept { struct cvl_site a[CVL_KEPT_MOST], b[CVL_KEPT_MOST]; };
+struct cvl_kept_row  { const char *from; uint32_t taps; };
+struct cvl_tile_side { struct cvl_kept_row row[CVL_KEPT_MOST]; struct cvl_site chunk; };   /* the one or the other */
+struct cvl_tile_kept { struct cvl_tile_side a, b; };
 
 /* Chunk number i of thread t: its row, or chunk of rows, and its chunk, or place, along the reduction. */
 struct cvl_tile_spot { int row, k; };
@@ -84,21 +100,35 @@ CVL_HD struct cvl_tile_spot cvl_tile_spot_of(int rows, int by_columns, int threa
 
 CVL_HD int cvl_tile_chunks(int rows, int threads) { return rows * CVL_TILE_CHUNKS / threads; }   /* of a thread */
 
-CVL_HD void cvl_tile_keep_rows(const struct cvl_site *rows, int count, int by_columns, int threads, int t,
-                               struct cvl_site *kept)
+CVL_HD void cvl_tile_keep_side(const struct cvl_site *rows, const char *data, int count, int by_columns, int size,
+                               int threads, int t, struct cvl_tile_side *side)
 {
-    CVL_UNROLL_ALL
-    for (int i = 0; i < (by_columns ? 1 : cvl_tile_chunks(count, threads)); i++)
-        kept[i] = rows[cvl_tile_spot_of(count, by_columns, threads, t, i).row
-                       * (by_columns ? CVL_CHUNK_BYTES / 2 : 1)];
+    if (by_columns)
+        side->chunk = rows[cvl_tile_spot_of(count, true, threads, t, 0).row * (CVL_CHUNK_BYTES / 2)];
+    else
+        CVL_UNROLL_ALL
+        for (int i = 0; i < cvl_tile_chunks(count, threads); i++) {
+            const struct cvl_site *row = &rows[cvl_tile_spot_of(count, false, threads, t, i).row];
+            side->row[i].from = data + (int64_t)row->at * size;
+            CVL_KEEP(side->row[i].from);
+            side->row[i].taps = row->taps;
+        }
+}
+
+CVL_HD const char *cvl_tile_data(const struct cvl_gemm_operand *operand, const struct cvl_gemm_place *place, int size)
+{
+    return (const char *)operand->data + (int64_t)place->group * operand->group * size;
 }
 
 /* After the rows have been found by all. */
-CVL_HD void cvl_tile_keep(struct cvl_gemm_tile tile, int a_columns, int b_columns, const struct cvl_tile_shared *s, int t,
+CVL_HD void cvl_tile_keep(const struct cvl_gemm *g, struct cvl_gemm_tile tile, int a_columns, int b_columns, int size,
+                          const struct cvl_gemm_place *place, const struct cvl_tile_shared *s, int t,
                           struct cvl_tile_kept *kept)
 {
-    cvl_tile_keep_rows(s->rows, tile.m, a_columns, cvl_tile_threads(tile), t, kept->a);
-    cvl_tile_keep_rows(s->rows + tile.m, tile.n, b_columns, cvl_tile_threads(tile), t, kept->b);
+    const int threads = cvl_tile_threads(tile);
+    cvl_tile_keep_side(s->rows, cvl_tile_data(&g->a, place, size), tile.m, a_columns, size, threads, t, &kept->a);
+    cvl_tile_keep_side(s->rows + tile.m, cvl_tile_data(&g->b, place, size), tile.n, b_columns, size, threads, t,
+                       &kept->b);
 }
 
 struct cvl_bringing {
@@ -108,6 +138,19 @@ struct cvl_bringing {
     char                  *tile;
 };
 
+/* All chunks of a thread are of one column, whose tap a row meets or does not. */
+CVL_HD void cvl_bring_along_k(const struct cvl_bringing *b, int rows, int size, int threads, int t,
+                              const struct cvl_kept_row *kept)
+{
+    const struct cvl_site column = b->columns[cvl_tile_spot_of(rows, false, threads, t, 0).k * (CVL_CHUNK_BYTES / size)];
+    CVL_UNROLL_ALL
+    for (int i = 0; i < cvl_tile_chunks(rows, threads); i++) {
+        const struct cvl_tile_spot spot = cvl_tile_spot_of(rows, false, threads, t, i);
+        cvl_copy_16(b->tile + cvl_tile_by_rows(spot.row, spot.k), kept[i].from + (int64_t)column.at * size,
+                    (kept[i].taps & column.taps) != 0);
+    }
+}
+
 CVL_HD const void *cvl_bring_from(const struct cvl_bringing *b, const struct cvl_site *row,
                                   const struct cvl_site *column, int size, int *inside)
 {
@@ -116,22 +159,20 @@ CVL_HD const void *cvl_bring_from(const struct cvl_bringing *b, const struct cvl
     return b->data + (int64_t)(at >= 0 ? at : 0) * size;
 }
 
-/* By rows all chunks of a thread are of one column; by columns, of one chunk of rows. */
-CVL_HD void cvl_bring_chunks(const struct cvl_bringing *b, int rows, int by_columns, int size, int threads, int t,
-                             const struct cvl_site *kept)
+/* All chunks of a thread are of the same rows. */
+CVL_HD void cvl_bring_along_rows(const struct cvl_bringing *b, int rows, int size, int threads, int t,
+                                 const struct cvl_site *kept)
 {
-    const int chunks = cvl_tile_chunks(rows, threads), each = CVL_CHUNK_BYTES / size;
     struct cvl_site columns[CVL_KEPT_MOST];
     CVL_UNROLL_ALL
-    for (int i = 0; i < (by_columns ? chunks : 1); i++)
-        columns[i] = b->columns[cvl_tile_spot_of(rows, by_columns, threads, t, i).k * (by_columns ? 1 : each)];
+    for (int i = 0; i < cvl_tile_chunks(rows, threads); i++)
+        columns[i] = b->columns[cvl_tile_spot_of(rows, true, threads, t, i).k];
     CVL_UNROLL_ALL
-    for (int i = 0; i < chunks; i++) {
-        const struct cvl_tile_spot spot = cvl_tile_spot_of(rows, by_columns, threads, t, i);
+    for (int i = 0; i < cvl_tile_chunks(rows, threads); i++) {
+        const struct cvl_tile_spot spot = cvl_tile_spot_of(rows, true, threads, t, i);
         int inside;
-        const void *from = cvl_bring_from(b, &kept[by_columns ? 0 : i], &columns[by_columns ? i : 0], size, &inside);
-        cvl_copy_16(b->tile + (by_columns ? cvl_tile_by_columns(rows, spot.row, spot.k)
-                                          : cvl_tile_by_rows(spot.row, spot.k)), from, inside);
+        const void *from = cvl_bring_from(b, kept, &columns[i], size, &inside);
+        cvl_copy_16(b->tile + cvl_tile_by_columns(rows, spot.row, spot.k), from, inside);
     }
 }
 
@@ -154,10 +195,12 @@ CVL_HD void cvl_bring_elements(const struct cvl_bringing *b, int rows, int size,
 }
 
 CVL_HD void cvl_bring(const struct cvl_bringing *b, int rows, int by_columns, int size, int threads, int t,
-                      const struct cvl_site *kept)
+                      const struct cvl_tile_side *kept)
 {
-    if (by_columns || b->operand->bring == CVL_BRING_ALONG_K)
-        cvl_bring_chunks(b, rows, by_columns, size, threads, t, kept);
+    if (by_columns)
+        cvl_bring_along_rows(b, rows, size, threads, t, &kept->chunk);
+    else if (b->operand->bring == CVL_BRING_ALONG_K)
+        cvl_bring_along_k(b, rows, size, threads, t, kept->row);
     else
         cvl_bring_elements(b, rows, size, threads, t);
 }
@@ -170,12 +213,11 @@ CVL_HD void cvl_tile_bring(const struct cvl_gemm *g, struct cvl_gemm_tile tile, 
     const int depth = cvl_tile_depth(size), threads = cvl_tile_threads(tile);
     char *to = s->stages + stage * cvl_tile_stage_bytes(tile);
     const struct cvl_site *columns = s->columns + (step & 1) * 2 * depth;
-    const struct cvl_bringing a = { &g->a, (const char *)g->a.data + (int64_t)place->group * g->a.group * size, s->rows,
-                                    columns, to };
-    const struct cvl_bringing b = { &g->b, (const char *)g->b.data + (int64_t)place->group * g->b.group * size,
-                                    s->rows + tile.m, columns + depth, to + tile.m * CVL_TILE_DEPTH_BYTES };
-    cvl_bring(&a, tile.m, a_columns, size, threads, t, kept->a);
-    cvl_bring(&b, tile.n, b_columns, size, threads, t, kept->b);
+    const struct cvl_bringing a = { &g->a, cvl_tile_data(&g->a, place, size), s->rows, columns, to };
+    const struct cvl_bringing b = { &g->b, cvl_tile_data(&g->b, place, size), s->rows + tile.m, columns + depth,
+                                    to + tile.m * CVL_TILE_DEPTH_BYTES };
+    cvl_bring(&a, tile.m, a_columns, size, threads, t, &kept->a);
+    cvl_bring(&b, tile.n, b_columns, size, threads, t, &kept->b);
 }
 
 /* ---- storing ---- */
@@ -217,7 +259,7 @@ CVL_HD void cvl_tile_store_rows(const struct cvl_gemm *g, struct cvl_gemm_tile t
     if (n >= g->out_columns.count)
         return;
     cvl_finish_bias(&g->finish, place->group * g->out_columns.count + n, wide, bias);
-    CVL_UNROLL_4
+    CVL_UNROLL_2
     for (int row = t / across; row < tile.m; row += each)
         cvl_tile_store_one(g, place, &s->rows[row], &to_column, row, column, wide,
                            sums + cvl_tile_sum_at(line, row, column), bias);
@@ -229,7 +271,7 @@ CVL_HD void cvl_tile_store_columns(const struct cvl_gemm *g, struct cvl_gemm_til
 {
     const int threads = cvl_tile_threads(tile), line = cvl_tile_line(tile, 0);
     const float *sums = (const float *)s->stages;
-    CVL_UNROLL_4
+    CVL_UNROLL_2
     for (int i = t; i < tile.m * tile.n; i += threads) {
         const int row = i % tile.m, column = i / tile.m, n = place->n + column;
         float bias;

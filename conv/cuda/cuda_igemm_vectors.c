@@ -29,7 +29,8 @@ static enum cvl_bring bring_of(const struct cvl_gemm_operand *operand, const str
 {
     const int each = CVL_CHUNK_BYTES / size;
     const bool aligned = operand->group % each == 0 && (uintptr_t)operand->data % CVL_CHUNK_BYTES == 0;
-    if (aligned && is_run(columns, each) && is_apart(rows, each))
+    const int64_t taps = (int64_t)columns->a * columns->b.divisor;
+    if (aligned && is_run(columns, each) && is_apart(rows, each) && (taps <= 32 || !operand->image))
         return CVL_BRING_ALONG_K;
     if (aligned && size == 2 && is_run(rows, each) && is_apart(columns, each))
         return CVL_BRING_ALONG_ROWS;
