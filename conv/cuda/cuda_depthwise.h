@@ -119,13 +119,20 @@ CVL_HD void cvl_dw_fetch(const struct cvl_dw_launch *g, const struct cvl_dw_line
                          const struct cvl_dw_row *row, int taps, int points, int vector, struct cvl_dw_window *window)
 {
     const struct cvl_bits zeros = { { 0, 0, 0, 0 } };
-    CVL_UNROLL_ALL
-    for (int i = 0; i < points; i++) {
-        const int here = row->point + i * run->tap;
-        window->x[i] = zeros;
-        if (row->inside && cvl_dw_inside(here, run->extent))
-            window->x[i] = cvl_vector_fetch(g->read, row->at + here * run->read, cvl_vector_size(type), vector);
-    }
+    const int last = row->point + (points - 1) * run->tap;
+    if (row->inside && row->point >= 0 && last < run->extent)   /* most are, and need no more questions */
+        CVL_UNROLL_ALL
+        for (int i = 0; i < points; i++)
+            window->x[i] = cvl_vector_fetch(g->read, row->at + (row->point + i * run->tap) * run->read,
+                                            cvl_vector_size(type), vector);
+    else
+        CVL_UNROLL_ALL
+        for (int i = 0; i < points; i++) {
+            const int here = row->point + i * run->tap;
+            window->x[i] = zeros;
+            if (row->inside && cvl_dw_inside(here, run->extent))
+                window->x[i] = cvl_vector_fetch(g->read, row->at + here * run->read, cvl_vector_size(type), vector);
+        }
     CVL_UNROLL_ALL
     for (int j = 0; j < taps; j++)
         cvl_vector_load(CVL_F32, g->w, row->w_at + j * run->w_step * g->k, vector, window->w[j]);
@@ -203,7 +210,7 @@ CVL_HD void cvl_dw_data_thread(const struct cvl_dw_launch *g, int part, int thre
             sums[t][e] = 0;
     CVL_UNROLL_1
     for (int m = 0; m < g->inner; m++) {
-        const int from = spot.channel / g->divide * g->multiply + m;
+        const int from = (g->divide > 1 ? spot.channel / g->divide : spot.channel * g->multiply) + m;
         CVL_UNROLL_1
         for (int i = 0; i < p->cross.taps; i += rows) {
             int first = 0;

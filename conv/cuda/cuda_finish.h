@@ -19,6 +19,7 @@ struct cvl_finish {
     cvl_act      curve;      /* SILU, HARDSWISH, GELU, or NONE */
     float        lo, hi;
     int          clips;      /* are lo and hi bounds at all? */
+    int          plain;      /* is a sum stored as it is? */
 };
 
 CVL_HD struct cvl_finish cvl_finish_of(const cvl_conv_desc *desc, const cvl_conv_args *args, cvl_dtype type, void *out)
@@ -33,6 +34,7 @@ CVL_HD struct cvl_finish cvl_finish_of(const cvl_conv_desc *desc, const cvl_conv
     finish.lo = act == CVL_ACT_CLIP ? desc->epi.lo : act == CVL_ACT_RELU || act == CVL_ACT_RELU6 ? 0.0f : -INFINITY;
     finish.hi = act == CVL_ACT_CLIP ? desc->epi.hi : act == CVL_ACT_RELU6 ? 6.0f : INFINITY;
     finish.clips = finish.lo > -INFINITY || finish.hi < INFINITY;
+    finish.plain = !finish.bias && !finish.residual && finish.curve == CVL_ACT_NONE && !finish.clips;
     return finish;
 }
 
@@ -79,13 +81,13 @@ CVL_HD void cvl_finish_bias(const struct cvl_finish *f, int channel, int count, 
         bias[i] = f->bias ? f->bias[channel + i] : 0.0f;
 }
 
-/* Stores the sums of elements at to at + count - 1: a vector (cuda_vector.h). */
-CVL_HD void cvl_finish_store(const struct cvl_finish *f, int at, int count, const float *sums, const float *bias)
+/* act(sum + bias + residual) of elements at to at + count - 1, in place. */
+CVL_HD void cvl_finish_values(const struct cvl_finish *f, int at, int count, const float *bias, float *v)
 {
-    float v[8], residual[8];
+    float residual[8];
     CVL_UNROLL_ALL
     for (int i = 0; i < count; i++)
-        v[i] = sums[i] + bias[i];
+        v[i] += bias[i];
     if (f->residual) {
         cvl_vector_load(f->type, f->residual, at, count, residual);
         CVL_UNROLL_ALL
@@ -100,6 +102,17 @@ CVL_HD void cvl_finish_store(const struct cvl_finish *f, int at, int count, cons
         CVL_UNROLL_ALL
         for (int i = 0; i < count; i++)
             v[i] = cvl_finish_clip(v[i], f->lo, f->hi);
+}
+
+/* Stores the sums of elements at to at + count - 1: a vector (cuda_vector.h). */
+CVL_HD void cvl_finish_store(const struct cvl_finish *f, int at, int count, const float *sums, const float *bias)
+{
+    float v[8];
+    CVL_UNROLL_ALL
+    for (int i = 0; i < count; i++)
+        v[i] = sums[i];
+    if (!f->plain)
+        cvl_finish_values(f, at, count, bias, v);
     cvl_vector_store(f->type, f->out, at, count, v);
 }
 
