@@ -33,13 +33,13 @@ struct block {
 };
 
 static void fragment(const struct block *b, const char *tile, enum cvl_mma_side side, int rows, int row,
-                     int half, uint32_t r[WARP][4])
+                     int slice, uint32_t r[WARP][4])
 {
     const bool columns = (side == CVL_MMA_A ? b->g->a : b->g->b).bring == CVL_BRING_ALONG_ROWS;
     const char *from[WARP];
     for (int lane = 0; lane < WARP; lane++)
-        from[lane] = tile + (columns ? cvl_mma_from_columns(side, rows, row, half, lane)
-                                     : cvl_mma_from_rows(side, row, half, lane));
+        from[lane] = tile + (columns ? cvl_mma_from_columns(side, rows, row, slice, lane)
+                                     : cvl_mma_from_rows(side, row, slice, lane));
     warp_ldmatrix(from, columns, r);
 }
 
@@ -48,16 +48,16 @@ static void multiply_warp(struct block *b, int warp, const char *stage)
     const struct cvl_gemm_tile tile = b->tile;
     const char *b_tile = stage + tile.m * CVL_TILE_DEPTH_BYTES;
     const int m = warp / tile.warps_n * (tile.m / tile.warps_m), n = warp % tile.warps_n * (tile.n / tile.warps_n);
-    for (int half = 0; half < 2; half++)
+    for (int slice = 0; slice < CVL_MMA_SLICES; slice++)
         for (int pair = 0; pair < tile.n / tile.warps_n / 16; pair++) {
             uint32_t right[WARP][4], left[WARP][4], first[WARP][2], second[WARP][2];
-            fragment(b, b_tile, CVL_MMA_B, tile.n, n + pair * 16, half, right);
+            fragment(b, b_tile, CVL_MMA_B, tile.n, n + pair * 16, slice, right);
             for (int lane = 0; lane < WARP; lane++) {
                 first[lane][0] = right[lane][0], first[lane][1] = right[lane][1];
                 second[lane][0] = right[lane][2], second[lane][1] = right[lane][3];
             }
             for (int i = 0; i < tile.m / tile.warps_m / 16; i++) {
-                fragment(b, stage, CVL_MMA_A, tile.m, m + i * 16, half, left);
+                fragment(b, stage, CVL_MMA_A, tile.m, m + i * 16, slice, left);
                 warp_mma(b->g->type, left, first, b->tensor[warp][i][pair * 2]);
                 warp_mma(b->g->type, left, second, b->tensor[warp][i][pair * 2 + 1]);
             }
@@ -178,7 +178,7 @@ static double cost_of(const cvl_conv_desc *desc, const struct cvl_gemm_choice *c
     for (int class = 0; cvl_gemm_next(desc, choice, &args, NULL, &class, &g);)
         for (int i = 0; i < g.parts; i++)
             cost += (double)g.part[i].m_tiles * g.n_tiles * g.groups * tile.m * tile.n
-                  * (16 * g.part[i].steps + 32.0 * g.splits);
+                  * (32 * g.part[i].steps + 64.0 * g.splits);
     return cost;
 }
 

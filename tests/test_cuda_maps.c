@@ -49,13 +49,13 @@ static void ldmatrix_has_no_conflicts(void **state)
 {
     for (int rows = 64; rows <= 128; rows += 64)
         for (int row = 0; row < rows; row += 16)
-            for (int half = 0; half < 2; half++)
+            for (int slice = 0; slice < CVL_MMA_SLICES; slice++)
                 for (int matrix = 0; matrix < 8; matrix++) {
                     const enum cvl_mma_side side = matrix < 4 ? CVL_MMA_A : CVL_MMA_B;
                     int by_rows[8], by_columns[8];
                     for (int i = 0; i < 8; i++) {
-                        by_rows[i] = cvl_mma_from_rows(side, row, half, matrix % 4 * 8 + i);
-                        by_columns[i] = cvl_mma_from_columns(side, rows, row, half, matrix % 4 * 8 + i);
+                        by_rows[i] = cvl_mma_from_rows(side, row, slice, matrix % 4 * 8 + i);
+                        by_columns[i] = cvl_mma_from_columns(side, rows, row, slice, matrix % 4 * 8 + i);
                     }
                     check_banks(by_rows, 8, 16);
                     check_banks(by_columns, 8, 16);
@@ -109,7 +109,7 @@ static void tiles_are_filled_once(void **state)
             for (int chunk = 0; chunk < CVL_TILE_CHUNKS; chunk++)
                 seen[0][cvl_tile_by_rows(row, chunk)]++;
         for (int chunk = 0; chunk < rows / 8; chunk++)
-            for (int column = 0; column < 32; column++)
+            for (int column = 0; column < CVL_TILE_DEPTH_BYTES / 2; column++)
                 seen[1][cvl_tile_by_columns(rows, chunk, column)]++;
         for (int at = 0; at < rows * CVL_TILE_DEPTH_BYTES; at++)
             for (int way = 0; way < 2; way++)

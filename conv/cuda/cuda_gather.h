@@ -114,15 +114,15 @@ CVL_HD int cvl_site_meet(const struct cvl_site *row, const struct cvl_site *colu
 
 /* ---- tiles in shared memory ---- */
 
-/* A tile holds `rows` indices of a matrix (of m or n) by 64 bytes of the reduction. By rows: 64 bytes a row, in
+/* A tile holds `rows` indices of a matrix (of m or n) by 128 bytes of the reduction. By rows: 128 bytes a row, in
  * chunks of 16 whose place is XORed with the row, so that eight rows' chunks of one column, which ldmatrix and the
  * vectors of the CUDA cores read at once, lie in eight different groups of banks. By columns (16-bit types, for
  * ldmatrix.trans): rows are contiguous, and chunks of eight of them are XORed with the column. */
-enum { CVL_TILE_DEPTH_BYTES = 64, CVL_CHUNK_BYTES = 16, CVL_TILE_CHUNKS = 4 };
+enum { CVL_TILE_DEPTH_BYTES = 128, CVL_CHUNK_BYTES = 16, CVL_TILE_CHUNKS = 8 };
 
 CVL_HD int cvl_tile_by_rows(int row, int chunk)
 {
-    return row * CVL_TILE_DEPTH_BYTES + ((chunk ^ (row >> 1 & 3)) * CVL_CHUNK_BYTES);
+    return row * CVL_TILE_DEPTH_BYTES + ((chunk ^ (row & 7)) * CVL_CHUNK_BYTES);
 }
 
 /* chunk counts along the rows, column along the reduction; rows is a multiple of 64. */

@@ -220,7 +220,7 @@ static bool fill_part(const struct view *v, int class, const struct cvl_gemm_cho
         return false;
     g->n_tiles = cvl_divide_up(g->out_columns.count, tile.n);
     part->m_tiles = cvl_divide_up(part->out_rows.count, tile.m);
-    part->steps = cvl_divide_up(part->a_columns.count, cvl_dtype_size(g->type) == 4 ? 16 : 32);
+    part->steps = cvl_divide_up(part->a_columns.count, CVL_TILE_DEPTH_BYTES / (int)cvl_dtype_size(g->type));
     g->tiles += part->m_tiles * g->n_tiles;
     g->partial_rows += part->out_rows.count;
     g->parts++;

@@ -9,18 +9,18 @@
 #include "conv/cuda/cuda_mma.cuh"
 #include "conv/cuda/cuda_mma_lanes.h"
 
-/* 16 rows of a tile at one half of its depth. Tensor cores cut f32 off to tf32; rounding first halves the error. */
+/* 16 rows of a tile at one slice of its depth. Tensor cores cut f32 off to tf32; rounding first halves the error. */
 template <class Type, cvl_mma_side SIDE, bool BY_COLUMNS>
-static __device__ __forceinline__ void cvl_fragment(uint32_t tile, int rows, int row, int half, int lane, uint32_t *r)
+static __device__ __forceinline__ void cvl_fragment(uint32_t tile, int rows, int row, int slice, int lane, uint32_t *r)
 {
     if (BY_COLUMNS)
         asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                      : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                     : "r"(tile + cvl_mma_from_columns(SIDE, rows, row, half, lane)) : "memory");
+                     : "r"(tile + cvl_mma_from_columns(SIDE, rows, row, slice, lane)) : "memory");
     else
         asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                      : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                     : "r"(tile + cvl_mma_from_rows(SIDE, row, half, lane)) : "memory");
+                     : "r"(tile + cvl_mma_from_rows(SIDE, row, slice, lane)) : "memory");
     if (Type::size == 4)
         CVL_UNROLL_ALL
         for (int i = 0; i < 4; i++)
@@ -48,8 +48,11 @@ static __device__ __forceinline__ void cvl_put_sums(const float (*sums)[COLUMNS]
             }
 }
 
+/* Blocks that share a multiprocessor: as many warps as registers allow. */
+template <int M, int N, int WARPS> constexpr int cvl_tensor_blocks = WARPS == 8 ? 2 : M * N > 64 * 64 ? 3 : 4;
+
 template <class Type, bool A_COLUMNS, bool B_COLUMNS, int M, int N, int WARPS_M, int WARPS_N>
-static __global__ void __launch_bounds__(WARPS_M *WARPS_N * 32, 16 / (WARPS_M * WARPS_N))
+static __global__ void __launch_bounds__(WARPS_M *WARPS_N * 32, cvl_tensor_blocks<M, N, WARPS_M * WARPS_N>)
 cvl_igemm_tensor(const __grid_constant__ struct cvl_gemm g, int stages)
 {
     extern __shared__ __align__(128) char memory[];
@@ -63,15 +66,15 @@ cvl_igemm_tensor(const __grid_constant__ struct cvl_gemm g, int stages)
     cvl_igemm_loop<Type::size, true, A_COLUMNS, B_COLUMNS>(g, tile, stages, place, shared, [&](const char *stage) {
         const uint32_t a_tile = (uint32_t)__cvta_generic_to_shared(stage), b_tile = a_tile + M * CVL_TILE_DEPTH_BYTES;
         CVL_UNROLL_ALL
-        for (int half = 0; half < 2; half++) {
+        for (int slice = 0; slice < CVL_MMA_SLICES; slice++) {
             uint32_t a[ROWS][4];
             CVL_UNROLL_ALL
             for (int i = 0; i < ROWS; i++)
-                cvl_fragment<Type, CVL_MMA_A, A_COLUMNS>(a_tile, M, warp_m + i * 16, half, lane, a[i]);
+                cvl_fragment<Type, CVL_MMA_A, A_COLUMNS>(a_tile, M, warp_m + i * 16, slice, lane, a[i]);
             CVL_UNROLL_ALL
             for (int pair = 0; pair < PAIRS; pair++) {
                 uint32_t b[4];
-                cvl_fragment<Type, CVL_MMA_B, B_COLUMNS>(b_tile, N, warp_n + pair * 16, half, lane, b);
+                cvl_fragment<Type, CVL_MMA_B, B_COLUMNS>(b_tile, N, warp_n + pair * 16, slice, lane, b);
                 CVL_UNROLL_ALL
                 for (int i = 0; i < ROWS; i++) {
                     cvl_mma(Type(), sums[i][pair * 2], a[i], b[0], b[1]);

@@ -66,13 +66,13 @@ CVL_HD void cvl_tile_find_rows(const struct cvl_gemm *g, struct cvl_gemm_tile ti
                              : cvl_tile_find_row(&g->b, &g->b_rows, &part->b_columns, place->n + i - tile.m);
 }
 
-/* The first warp finds a's columns, the second b's: of chunks along the reduction the first alone. */
+/* 64 threads find a's columns, the next 64 b's: of chunks along the reduction the first alone. */
 CVL_HD void cvl_tile_find_columns(const struct cvl_gemm *g, int depth, const struct cvl_gemm_place *place, int step,
                                   int t, struct cvl_site *columns)
 {
     const struct cvl_gemm_part *part = &g->part[place->part];
-    const int of_b = t / 32, chunks = (of_b ? g->b : g->a).bring == CVL_BRING_ALONG_K;
-    const int i = chunks ? t % 32 * (depth / CVL_TILE_CHUNKS) : t % 32;
+    const int of_b = t / 64, chunks = (of_b ? g->b : g->a).bring == CVL_BRING_ALONG_K;
+    const int i = chunks ? t % 64 * (depth / CVL_TILE_CHUNKS) : t % 64;
     if (of_b < 2 && i < depth)
         columns[((step & 1) * 2 + of_b) * depth + i]
             = cvl_list_site(of_b ? &part->b_columns : &part->a_columns, step * depth + i);
@@ -81,7 +81,7 @@ CVL_HD void cvl_tile_find_columns(const struct cvl_gemm *g, int depth, const str
 /* ---- bringing one tile of `rows` rows ---- */
 
 /* A thread brings the same rows, or the same chunk of rows, in every step, and keeps what it must know of them. */
-enum { CVL_KEPT_MOST = 4 };
+enum { CVL_KEPT_MOST = 8 };
 struct cvl_kept_row  { const char *from; uint32_t taps; };
 struct cvl_tile_side { struct cvl_kept_row row[CVL_KEPT_MOST]; struct cvl_site chunk; };   /* the one or the other */
 struct cvl_tile_kept { struct cvl_tile_side a, b; };

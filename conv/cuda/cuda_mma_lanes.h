@@ -10,7 +10,7 @@
 
 #include "conv/cuda/cuda_gather.h"
 
-enum { CVL_MMA_M = 16, CVL_MMA_N = 8, CVL_MMA_DEPTH_BYTES = 32 };
+enum { CVL_MMA_M = 16, CVL_MMA_N = 8, CVL_MMA_SLICES = CVL_TILE_DEPTH_BYTES / 32 };   /* of a product's depth */
 
 enum cvl_mma_side { CVL_MMA_A, CVL_MMA_B };
 
@@ -18,18 +18,18 @@ enum cvl_mma_side { CVL_MMA_A, CVL_MMA_B };
 CVL_HD int cvl_mma_rows_half(enum cvl_mma_side side, int lane)  { return side == CVL_MMA_A ? lane >> 3 & 1 : lane >> 4; }
 CVL_HD int cvl_mma_bytes_half(enum cvl_mma_side side, int lane) { return side == CVL_MMA_A ? lane >> 4 : lane >> 3 & 1; }
 
-/* The byte of the tile at which it points, for the 16 rows from `row` on at half `half` of the tile's 64 bytes: by
- * rows, and by columns (with .trans). */
-CVL_HD int cvl_mma_from_rows(enum cvl_mma_side side, int row, int half, int lane)
+/* The byte of the tile at which it points, for the 16 rows from `row` on at slice `slice` of the tile's depth, of 32
+ * bytes: by rows, and by columns (with .trans). */
+CVL_HD int cvl_mma_from_rows(enum cvl_mma_side side, int row, int slice, int lane)
 {
     return cvl_tile_by_rows(row + cvl_mma_rows_half(side, lane) * 8 + (lane & 7),
-                            half * 2 + cvl_mma_bytes_half(side, lane));
+                            slice * 2 + cvl_mma_bytes_half(side, lane));
 }
 
-CVL_HD int cvl_mma_from_columns(enum cvl_mma_side side, int rows, int row, int half, int lane)
+CVL_HD int cvl_mma_from_columns(enum cvl_mma_side side, int rows, int row, int slice, int lane)
 {
     return cvl_tile_by_columns(rows, row / 8 + cvl_mma_rows_half(side, lane),
-                               half * 16 + cvl_mma_bytes_half(side, lane) * 8 + (lane & 7));
+                               slice * 16 + cvl_mma_bytes_half(side, lane) * 8 + (lane & 7));
 }
 
 /* Sum number i of a lane: its row and column of the 16 x 8 product. */
