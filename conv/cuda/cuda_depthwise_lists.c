@@ -115,23 +115,39 @@ bool cvl_dw_next(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, 
 
 /* ---- choice ---- */
 
+static double threads_of(const cvl_conv_desc *desc, const struct cvl_dw_choice *choice, struct cvl_dw_launch *g)
+{
+    cvl_conv_args args;
+    int class = 0;
+    cvl_conv_args_init(&args);
+    return cvl_dw_next(desc, choice, &args, NULL, NULL, &class, g) ? g->part[0].threads * (double)g->parts : 0;
+}
+
+/* Are runs of `outs` allowed, and enough threads left that `share` of the multiprocessors' 1024 each are busy? */
+static bool is_worth(const cvl_conv_desc *desc, int outs, double share, double wanted)
+{
+    const struct cvl_dw_choice choice = { outs, 1 };
+    struct cvl_dw_launch g;
+    if (!cvl_dw_runs(desc, outs))
+        return false;
+    return desc->pass == CVL_BWD_FILTER
+        || (threads_of(desc, &choice, &g) >= share * wanted && (outs < 8 || g.part[0].run.count > 4));
+}
+
+/* The shares are those from which on a run pays on an H100, 4 being the run of stride 2. */
 struct cvl_dw_choice cvl_dw_choose(const cvl_conv_desc *desc, int multiprocessors)
 {
-    static const int most[] = { 8, 4, 1 };
-    struct cvl_dw_choice choice = { 1, 1 };
     const double wanted = (double)(multiprocessors > 0 ? multiprocessors : 132) * 1024;
-    cvl_conv_args args;
+    struct cvl_dw_choice choice = { 1, 1 };
     struct cvl_dw_launch g;
-    int class = 0, i = 0;
-    cvl_conv_args_init(&args);
-    while (!cvl_dw_runs(desc, most[i]))
-        i++;
-    choice.outs = most[i];
-    if (!cvl_dw_next(desc, &choice, &args, NULL, NULL, &class, &g))
+    if (is_worth(desc, 8, 0.12, wanted))
+        choice.outs = 8;
+    else if (!cvl_dw_runs(desc, 8) && is_worth(desc, 4, 0.3, wanted))
+        choice.outs = 4;
+    else if (is_worth(desc, 2, 0.06, wanted))
+        choice.outs = 2;
+    if (threads_of(desc, &choice, &g) == 0)
         return choice;
-    if (choice.outs == 8 && desc->pass != CVL_BWD_FILTER)   /* runs of 8 vectors of 8 leave few registers */
-        choice.outs = g.part[0].threads * (double)g.parts < wanted / 2 || g.part[0].run.count <= 4 ? 2
-                    : g.vector == 8 ? 4 : 8;
     if (desc->pass == CVL_BWD_FILTER) {
         const double each = g.channels_last ? ITEMS_LEAST : ITEMS_LEAST * CVL_DW_WARP;
         const double bytes = (double)cvl_dw_filter_bytes(desc);
