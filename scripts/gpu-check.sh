@@ -180,8 +180,8 @@ net() {
     name=$1
     limit=$2
     shift 2
-    step "$name" "$limit" "$bench" --device cuda --algo "$peers" --max-error 0.1 --filter packed --cache "$out/cache" \
-        --csv "$out/$name.csv" --budget "$limit" "$@"
+    step "$name" "$limit" "$bench" --device cuda --mode exhaustive --algo "$peers" --max-error 0.1 --filter packed \
+        --cache "$out/cache" --csv "$out/$name.csv" --budget "$limit" "$@"
 }
 net resnet50-bf16-n32 70 --net resnet50 --batch 32 --dtype bf16 --layout nhwc
 net mobilenet-bf16-n32 60 --net mobilenet_v2 --batch 32 --dtype bf16 --layout nhwc

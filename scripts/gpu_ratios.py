@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpu_ratios.py RATES.log RESULTS.csv...: what conv-bench measured on a GPU, as ratios against cuDNN in the same run: the
-selector's choice over every configuration, and over the framework's way of choosing; our own kernels alone; and for
-depthwise layers the share of the copy bandwidth. Ratios above 1 are ours faster; layers count as often as the net has them
-once each. Prints one line a file and one for each layer that falls behind."""
+"""gpu_ratios.py RATES.log RESULTS.csv...: what conv-bench measured on a GPU, as ratios against cuDNN in the same run:
+the selector's choice over every configuration, and over the framework's way of choosing; our own kernels alone; and for
+depthwise layers the share of the copy bandwidth. Above 1 ours is faster; each layer counts once, however often the net
+has it. Prints one line a file and one for each layer that falls behind."""
 import csv
 import math
 import re
@@ -77,8 +77,9 @@ def main(rates, paths):
                         shares.append(tensor_bytes(problem) / 2 / (ours * 1e-3) / rate)
                 if exhaustive / ours < 1:
                     behind.append(f"    {name:28} ours {ours:.4f} ms, cuDNN {exhaustive:.4f} ms  {problem}")
-        print(f"{path}: {len(chosen)} layers; choice over cuDNN {mean(chosen):.3f}, least {min(chosen, default=math.nan):.3f}; "
-              f"over framework {mean(framework):.3f}; ours over cuDNN {mean(own):.3f}; depthwise {mean(depthwise):.3f} at "
+        least = min(chosen, default=math.nan)
+        print(f"{path}: {len(chosen)} layers; choice over cuDNN {mean(chosen):.3f}, least {least:.3f}; over framework "
+              f"{mean(framework):.3f}; ours over cuDNN {mean(own):.3f}; depthwise {mean(depthwise):.3f} at "
               f"{100 * mean(shares):.0f} % of the copy bandwidth")
         print("\n".join(behind) if behind else "    no layer where cuDNN beats our own kernels")
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * describe-gpu: prints what cuDNN says of the first GPU, as JSON, for plans on machines without it (tests/h200.json). */
+ * describe-gpu: prints what cuDNN says of the first GPU, as JSON, for plans on machines without it
+ * (tests/h100.json). */
 #include "base/device.h"
 #include "base/error.h"
 #include "conv/cuda/cudnn_graph.h"

@@ -9,9 +9,9 @@ static char description[4096];
 
 static void read_description(void)
 {
-    FILE *file = fopen(CVL_TESTS_DIR "/h200.json", "r");
+    FILE *file = fopen(CVL_TESTS_DIR "/h100.json", "r");
     if (!file) {
-        perror(CVL_TESTS_DIR "/h200.json");
+        perror(CVL_TESTS_DIR "/h100.json");
         exit(1);
     }
     description[fread(description, 1, sizeof description - 1, file)] = '\0';
@@ -29,16 +29,16 @@ static void find_driver(void)
 cvl_ctx *described_gpu(void)
 {
     static struct cvl_device device = {
-        .name = "cuda:described", .kind = CVL_CUDA, .model = "NVIDIA H200", .driver = "13.0", .runtime = "13.0",
-        .capability = 90, .multiprocessors = 132, .l2_bytes = 50 << 20, .memory_bytes = (size_t)140 << 30,
-        .shared_bytes = 227 << 10, .core_hz = 1.98e9, .memory_bytes_per_s = 4.8e12, .description = description,
+        .name = "cuda:described", .kind = CVL_CUDA, .model = "NVIDIA H100 80GB HBM3", .driver = "13.0",
+        .runtime = "13.0", .capability = 90, .multiprocessors = 132, .l2_bytes = 50 << 20, .memory_bytes = (size_t)79 << 30,
+        .shared_bytes = 227 << 10, .core_hz = 1.98e9, .memory_bytes_per_s = 3.35e12, .description = description,
     };
     static cvl_ctx ctx = { .device = &device, .threads = 1 };
     if (!*description) {
         read_description();
         find_driver();
     }
-    ctx.rates = (struct cvl_rates){ .f32_flops = 60e12, .tf32_flops = 400e12, .bf16_flops = 790e12, .s8_ops = 1500e12,
-                                    .copy_l2 = 5e12, .copy_l3 = 5e12, .copy_dram = 2.1e12 };
+    ctx.rates = (struct cvl_rates){ .f32_flops = 64e12, .tf32_flops = 480e12, .bf16_flops = 920e12, .s8_ops = 1500e12,
+                                    .copy_l2 = 1.6e12, .copy_l3 = 1.6e12, .copy_dram = 1.4e12 };
     return &ctx;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The kernels of cuda-depthwise on the host, thread by thread, against the oracle. */
+#include "conv/cuda/cuda_depthwise_filter.h"
 #include "conv/cuda/cuda_depthwise_lists.h"
 #include "on_host.h"
 #include "random_problem.h"

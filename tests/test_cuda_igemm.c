@@ -4,7 +4,7 @@
  * which cuda_warp.h does by the book, and what runs at the same time. */
 #include "conv/accuracy.h"
 #include "conv/cuda/cuda_igemm_lists.h"
-#include "conv/cuda/cuda_igemm_tile.h"
+#include "conv/cuda/cuda_igemm_cores.h"
 #include "conv/cuda/cuda_mma_lanes.h"
 #include "cuda_warp.h"
 #include "on_host.h"

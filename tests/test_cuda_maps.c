@@ -2,7 +2,7 @@
  * The index maps of the GPU's kernels by themselves: what test_cuda_igemm cannot see, because it costs only time
  * (banks), or which a few problems cannot exhaust. */
 #include "base/random.h"
-#include "conv/cuda/cuda_igemm_tile.h"
+#include "conv/cuda/cuda_igemm_cores.h"
 #include "conv/cuda/cuda_mma_lanes.h"
 
 #include <limits.h>

@@ -3,7 +3,7 @@
 #ifndef CONV_CUDA_CUDA_DEPTHWISE_LAUNCH_CUH
 #define CONV_CUDA_CUDA_DEPTHWISE_LAUNCH_CUH
 
-#include "conv/cuda/cuda_depthwise.h"
+#include "conv/cuda/cuda_depthwise_filter.h"
 
 #include <cuda_runtime.h>
 
@@ -64,7 +64,8 @@ static int cvl_dw_launch_one(const struct cvl_dw_launch *g, bool filter, cudaStr
         cvl_dw_data<TYPE, VECTOR, TAPS, OUTS, STEP><<<blocks, cvl_dw_data_threads<OUTS>, 0, stream>>>(*g);
         return (int)cudaGetLastError();
     }
-    cvl_dw_filter<TYPE, VECTOR, TAPS, OUTS, STEP><<<cvl_dw_blocks(most, CVL_DW_THREADS), CVL_DW_THREADS, 0, stream>>>(*g);
+    cvl_dw_filter<TYPE, VECTOR, TAPS, OUTS, STEP>
+        <<<cvl_dw_blocks(most, CVL_DW_THREADS), CVL_DW_THREADS, 0, stream>>>(*g);
     const cudaError_t error = cudaGetLastError();
     if (error == cudaSuccess)
         cvl_dw_sum<<<cvl_dw_blocks(g->dw.count, CVL_DW_THREADS), CVL_DW_THREADS, 0, stream>>>(*g);

@@ -32,7 +32,8 @@
 #include <string.h>
 
 enum { M, N, STAGES, SPLIT };              /* knobs */
-enum { STAGES_DEFAULT = 2, SPLIT_MAX = 256 };   /* more stages keep blocks off a multiprocessor: up to 1.5 times slower */
+/* More stages keep blocks off a multiprocessor: up to 1.5 times slower. */
+enum { STAGES_DEFAULT = 2, SPLIT_MAX = 256 };
 
 static const char *reject(const cvl_ctx *ctx, const cvl_conv_desc *desc)
 {
@@ -53,8 +54,9 @@ static enum cvl_gemm_unit unit_of(const cvl_conv_desc *desc)
 /* ---- time ---- */
 
 /* Fitted to 656 candidates of ResNet-50's layers, batch 1 and 32, on an H100: off by 7 % in the mean, and the tile that
- * is chosen by them is 1.2 % slower than the best. share: of the peak, on a multiprocessor that is full; step_s: one step
- * of a block alone, whose loads and fragments nothing hides; blocks: as many share a multiprocessor's registers. */
+ * is chosen by them is 1.2 % slower than the best. share: of the peak, on a multiprocessor that is full; step_s: one
+ * step of a block alone, whose loads and fragments nothing hides; blocks: as many share a
+ * multiprocessor's registers. */
 static const struct tile_cost { double share, step_s; int blocks; } costs[2][CVL_GEMM_TILES] = {
     [CVL_UNIT_CORES] = { { 0.55, 0.8e-6, 2 }, { 0.50, 0.8e-6, 2 }, { 0.51, 1.4e-6, 4 } },
     [CVL_UNIT_TENSOR] = { { 0.36, 1.08e-6, 2 }, { 0.28, 0.83e-6, 3 }, { 0.24, 0.46e-6, 4 } },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The implicit GEMM in f32 on CUDA cores: up to 8 x 8 sums a thread, from vectors of four along the reduction, so that
  * 256 multiply-adds stand against 16 vectors read from shared memory. */
+#include "conv/cuda/cuda_igemm_cores.h"
 #include "conv/cuda/cuda_igemm_loop.cuh"
 
 template <int M, int N, int WARPS_M, int WARPS_N>

@@ -4,7 +4,7 @@
 #ifndef CONV_CUDA_CUDA_IGEMM_LOOP_CUH
 #define CONV_CUDA_CUDA_IGEMM_LOOP_CUH
 
-#include "conv/cuda/cuda_igemm_tile.h"
+#include "conv/cuda/cuda_igemm_store.h"
 
 #include <cuda_runtime.h>
 

@@ -91,7 +91,8 @@ struct cvl_tile_spot { int row, k; };
 
 CVL_HD struct cvl_tile_spot cvl_tile_spot_of(int rows, int by_columns, int threads, int t, int i)
 {
-    const int across = by_columns ? rows * 2 / CVL_CHUNK_BYTES : CVL_TILE_CHUNKS, slow = t / across + i * (threads / across);
+    const int across = by_columns ? rows * 2 / CVL_CHUNK_BYTES : CVL_TILE_CHUNKS;
+    const int slow = t / across + i * (threads / across);
     struct cvl_tile_spot spot;
     spot.row = by_columns ? t % across : slow;
     spot.k = by_columns ? slow : t % across;
@@ -142,7 +143,8 @@ struct cvl_bringing {
 CVL_HD void cvl_bring_along_k(const struct cvl_bringing *b, int rows, int size, int threads, int t,
                               const struct cvl_kept_row *kept)
 {
-    const struct cvl_site column = b->columns[cvl_tile_spot_of(rows, false, threads, t, 0).k * (CVL_CHUNK_BYTES / size)];
+    const int first = cvl_tile_spot_of(rows, false, threads, t, 0).k * (CVL_CHUNK_BYTES / size);
+    const struct cvl_site column = b->columns[first];
     CVL_UNROLL_ALL
     for (int i = 0; i < cvl_tile_chunks(rows, threads); i++) {
         const struct cvl_tile_spot spot = cvl_tile_spot_of(rows, false, threads, t, i);
@@ -218,145 +220,6 @@ CVL_HD void cvl_tile_bring(const struct cvl_gemm *g, struct cvl_gemm_tile tile, 
                                     to + tile.m * CVL_TILE_DEPTH_BYTES };
     cvl_bring(&a, tile.m, a_columns, size, threads, t, &kept->a);
     cvl_bring(&b, tile.n, b_columns, size, threads, t, &kept->b);
-}
-
-/* ---- storing ---- */
-
-CVL_HD int cvl_tile_sum_at(int line, int row, int column) { return row * line + column; }
-
-/* Sites of the output's rows and columns, in place of those of a and b. */
-CVL_HD void cvl_tile_find_out(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
-                              int t, struct cvl_site *rows)
-{
-    CVL_UNROLL_1
-    for (int i = t; i < tile.m + tile.n; i += cvl_tile_threads(tile))
-        rows[i] = i < tile.m ? cvl_list_site(&g->part[place->part].out_rows, place->m + i)
-                             : cvl_list_site(&g->out_columns, place->n + i - tile.m);
-}
-
-/* `wide` columns from column on, of a row of the tile, to where the sites of the two meet. */
-CVL_HD void cvl_tile_store_one(const struct cvl_gemm *g, const struct cvl_gemm_place *place,
-                               const struct cvl_site *to_row, const struct cvl_site *to_column, int row, int column,
-                               int wide, const float *sums, const float *bias)
-{
-    const int at = cvl_site_meet(to_row, to_column, 1, 1), to = at + place->group * g->out_group;
-    if (at >= 0 && g->splits > 1)
-        g->partial[cvl_gemm_partial_at(g, place->split, place->group,
-                                       g->part[place->part].first_row + place->m + row, place->n + column)] = sums[0];
-    else if (at >= 0)
-        cvl_finish_store(&g->finish, to, wide, sums, bias);
-}
-
-/* Neighbouring threads have neighbouring vectors of a row; a thread's are all of the same columns. */
-CVL_HD void cvl_tile_store_rows(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
-                                const struct cvl_tile_shared *s, int t, int wide)
-{
-    const int across = tile.n / wide, each = cvl_tile_threads(tile) / across, line = cvl_tile_line(tile, 1);
-    const int column = t % across * wide, n = place->n + column;
-    const struct cvl_site to_column = s->rows[tile.m + column];
-    const float *sums = (const float *)s->stages;
-    float bias[8];
-    if (n >= g->out_columns.count)
-        return;
-    cvl_finish_bias(&g->finish, place->group * g->out_columns.count + n, wide, bias);
-    CVL_UNROLL_2
-    for (int row = t / across; row < tile.m; row += each)
-        cvl_tile_store_one(g, place, &s->rows[row], &to_column, row, column, wide,
-                           sums + cvl_tile_sum_at(line, row, column), bias);
-}
-
-/* Neighbouring threads have neighbouring rows; a thread's are all of the same row. */
-CVL_HD void cvl_tile_store_columns(const struct cvl_gemm *g, struct cvl_gemm_tile tile,
-                                   const struct cvl_gemm_place *place, const struct cvl_tile_shared *s, int t)
-{
-    const int threads = cvl_tile_threads(tile), line = cvl_tile_line(tile, 0);
-    const float *sums = (const float *)s->stages;
-    CVL_UNROLL_2
-    for (int i = t; i < tile.m * tile.n; i += threads) {
-        const int row = i % tile.m, column = i / tile.m, n = place->n + column;
-        float bias;
-        if (n >= g->out_columns.count)
-            continue;
-        cvl_finish_bias(&g->finish, place->group * g->out_columns.count + n, 1, &bias);
-        cvl_tile_store_one(g, place, &s->rows[row], &s->rows[tile.m + column], row, column, 1,
-                           sums + cvl_tile_sum_at(line, row, column), &bias);
-    }
-}
-
-CVL_HD void cvl_tile_store_all(const struct cvl_gemm *g, struct cvl_gemm_tile tile, const struct cvl_gemm_place *place,
-                               const struct cvl_tile_shared *s, int t)
-{
-    if (!g->out_by_rows)
-        cvl_tile_store_columns(g, tile, place, s, t);
-    else if (g->wide_out == 8)
-        cvl_tile_store_rows(g, tile, place, s, t, 8);
-    else if (g->wide_out == 4)
-        cvl_tile_store_rows(g, tile, place, s, t, 4);
-    else
-        cvl_tile_store_rows(g, tile, place, s, t, 1);
-}
-
-/* ---- CUDA cores ---- */
-
-/* A warp is 4 x 8 threads; thread (y, x) of the block's grid has rows y + i*grid_m and columns x + j*grid_n, so that
- * the eight rows of b, and the four of a, that a warp reads at once are neighbours: no bank conflict. */
-enum { CVL_CORES_Y = 4, CVL_CORES_X = 8, CVL_CORES_MOST = 8 };
-
-struct cvl_cores_lane { int y, x, grid_m, grid_n; };
-
-CVL_HD struct cvl_cores_lane cvl_cores_lane_of(struct cvl_gemm_tile tile, int t)
-{
-    const int warp = t / 32, lane = t % 32;
-    struct cvl_cores_lane at;
-    at.y = warp / tile.warps_n * CVL_CORES_Y + lane / CVL_CORES_X;
-    at.x = warp % tile.warps_n * CVL_CORES_X + lane % CVL_CORES_X;
-    at.grid_m = tile.warps_m * CVL_CORES_Y;
-    at.grid_n = tile.warps_n * CVL_CORES_X;
-    return at;
-}
-
-#ifdef __CUDACC__
-struct __align__(16) cvl_four { float v[4]; };
-#else
-struct cvl_four { float v[4]; };
-#endif
-
-CVL_HD void cvl_cores_step(struct cvl_gemm_tile tile, int t, const char *stage, float (*sums)[CVL_CORES_MOST])
-{
-    const struct cvl_cores_lane lane = cvl_cores_lane_of(tile, t);
-    const int columns = tile.n / lane.grid_n, a_step = lane.grid_m * CVL_TILE_DEPTH_BYTES,
-              b_step = lane.grid_n * CVL_TILE_DEPTH_BYTES;   /* rows eight apart have their chunks in the same places */
-    CVL_UNROLL_1   /* unrolled, loads are moved so far ahead that registers spill */
-    for (int chunk = 0; chunk < CVL_TILE_CHUNKS; chunk++) {
-        const char *a_at = stage + cvl_tile_by_rows(lane.y, chunk);
-        const char *b_at = stage + tile.m * CVL_TILE_DEPTH_BYTES + cvl_tile_by_rows(lane.x, chunk);
-        CVL_UNROLL_ALL
-        for (int first = 0; first < columns; first += columns / 2) {   /* half of the columns at once: 16 registers */
-            struct cvl_four b[CVL_CORES_MOST / 2];
-            CVL_UNROLL_ALL
-            for (int j = 0; j < columns / 2; j++)
-                b[j] = *(const struct cvl_four *)(b_at + (first + j) * b_step);
-            CVL_UNROLL_ALL
-            for (int i = 0; i < tile.m / lane.grid_m; i++) {
-                const struct cvl_four a = *(const struct cvl_four *)(a_at + i * a_step);
-                CVL_UNROLL_ALL
-                for (int e = 0; e < 4; e++)
-                    CVL_UNROLL_ALL
-                    for (int j = 0; j < columns / 2; j++)
-                        sums[i][first + j] += a.v[e] * b[j].v[e];
-            }
-        }
-    }
-}
-
-CVL_HD void cvl_cores_put(struct cvl_gemm_tile tile, int t, float (*sums)[CVL_CORES_MOST], float *to, int line)
-{
-    const struct cvl_cores_lane lane = cvl_cores_lane_of(tile, t);
-    CVL_UNROLL_ALL
-    for (int i = 0; i < tile.m / lane.grid_m; i++)
-        CVL_UNROLL_ALL
-        for (int j = 0; j < tile.n / lane.grid_n; j++)
-            to[cvl_tile_sum_at(line, lane.y + i * lane.grid_m, lane.x + j * lane.grid_n)] = sums[i][j];
 }
 
 #endif

@@ -15,8 +15,15 @@ enum { CVL_MMA_M = 16, CVL_MMA_N = 8, CVL_MMA_SLICES = CVL_TILE_DEPTH_BYTES / 32
 enum cvl_mma_side { CVL_MMA_A, CVL_MMA_B };
 
 /* Which half of the 16 rows, and of the 32 bytes, `lane` points its ldmatrix at. */
-CVL_HD int cvl_mma_rows_half(enum cvl_mma_side side, int lane)  { return side == CVL_MMA_A ? lane >> 3 & 1 : lane >> 4; }
-CVL_HD int cvl_mma_bytes_half(enum cvl_mma_side side, int lane) { return side == CVL_MMA_A ? lane >> 4 : lane >> 3 & 1; }
+CVL_HD int cvl_mma_rows_half(enum cvl_mma_side side, int lane)
+{
+    return side == CVL_MMA_A ? lane >> 3 & 1 : lane >> 4;
+}
+
+CVL_HD int cvl_mma_bytes_half(enum cvl_mma_side side, int lane)
+{
+    return side == CVL_MMA_A ? lane >> 4 : lane >> 3 & 1;
+}
 
 /* The byte of the tile at which it points, for the 16 rows from `row` on at slice `slice` of the tile's depth, of 32
  * bytes: by rows, and by columns (with .trans). */

@@ -69,8 +69,9 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
 /* As for our own f32 sums, in whatever order. Tensor cores cut f32 inputs to 10 bits behind the point, which is less
  * than 2^-9 of a product. Winograd's transforms lose the digits that their largest coefficients' growth takes: a factor
  * that grows with the tile; an FFT some rounding for each of its stages. With 16-bit tensors what is transformed is
- * rounded to that type again. Engines that cut the reduction of a filter's gradient into slices (47: k0 of them) keep the
- * sums of slices in the gradient's type and have no note of it: with bf16 an H100 was off by 0.0056, 1.4 roundings. */
+ * rounded to that type again. Engines that cut the reduction of a filter's gradient into slices (47: k0 of them) keep
+ * the sums of slices in the gradient's type and have no note of it: bf16 on an H100 was off by 0.0056, or
+ * 1.4 roundings. */
 static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
     static const double roundings[] = { [CVL_F32] = 0, [CVL_BF16] = 0x1p-8, [CVL_F16] = 0x1p-11 };
@@ -93,13 +94,14 @@ static double tolerance(const cvl_conv_desc *desc, const struct cvl_variant *var
         error += roundings[type] * growth * (1 + 2 * sqrt(k)) / largest / sqrt(k);
     if (desc->epi.act > CVL_ACT_CLIP)
         error += 0x1p-20;
-    return error + (desc->pass == CVL_BWD_FILTER ? 2 : 1) * roundings[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
+    const double stored = roundings[cvl_conv_type(desc, cvl_conv_written(desc->pass))];
+    return error + (desc->pass == CVL_BWD_FILTER ? 2 : 1) * stored;
 }
 
 const struct cvl_algo cvl_algo_cudnn = {
     .name = "cudnn", .revision = 1, .device = CVL_CUDA, .version = cvl_cudnn_version, .lacks = cvl_cudnn_lacks,
     .knobs = { "eng", "kTYPE" }, .print_knobs = cvl_cudnn_variant_print, .read_knob = cvl_cudnn_variant_read,
-    .alignment = CVL_CUDNN_ALIGNMENT, .finite_only = finite_only, .flushes_denormals = true, .reject = reject, .variants = variants,
-    .most = CVL_VARIANTS_MAX, .estimate = estimate, .tolerance = tolerance,
+    .alignment = CVL_CUDNN_ALIGNMENT, .finite_only = finite_only, .flushes_denormals = true, .reject = reject,
+    .variants = variants, .most = CVL_VARIANTS_MAX, .estimate = estimate, .tolerance = tolerance,
     .init = cvl_cudnn_init, .run = cvl_cudnn_run, .fini = cvl_cudnn_fini,
 };

@@ -142,6 +142,6 @@ extern const struct cvl_algo cvl_algo_cudnn_framework;
 const struct cvl_algo cvl_algo_cudnn_framework = {
     .name = "cudnn-framework", .revision = 1, .device = CVL_CUDA, .version = cvl_cudnn_version,
     .lacks = cvl_cudnn_lacks, .peer = true, .alignment = CVL_CUDNN_ALIGNMENT, .finite_only = finite_only,
-    .flushes_denormals = true, .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance, .init = init,
-    .run = cvl_cudnn_run, .fini = cvl_cudnn_fini,
+    .flushes_denormals = true, .reject = reject, .variants = variants, .estimate = estimate, .tolerance = tolerance,
+    .init = init, .run = cvl_cudnn_run, .fini = cvl_cudnn_fini,
 };
