@@ -106,50 +106,47 @@ CVL_HD struct cvl_dw_spot cvl_dw_spot_of(const struct cvl_dw_launch *g, const st
     return spot;
 }
 
-/* What a block of taps of one row reads for a run: all of it is on its way before the first product. */
-struct cvl_dw_window {
-    struct cvl_bits x[CVL_DW_POINTS_MOST];
-    float           w[CVL_DW_TAPS_MOST][CVL_DW_VECTOR_MOST];
-};
-
 /* point: that of the run's first output and the first of `taps`; rows outside of the image are zeros. */
 struct cvl_dw_row { int at, w_at, point, inside; };
 
+/* The points that a block of taps of one row meets in a run: all are on their way before the first product. */
 CVL_HD void cvl_dw_fetch(const struct cvl_dw_launch *g, const struct cvl_dw_line *run, cvl_dtype type,
-                         const struct cvl_dw_row *row, int taps, int points, int vector, struct cvl_dw_window *window)
+                         const struct cvl_dw_row *row, int points, int vector, struct cvl_bits *x)
 {
     const struct cvl_bits zeros = { { 0, 0, 0, 0 } };
     const int last = row->point + (points - 1) * run->tap;
     if (row->inside && row->point >= 0 && last < run->extent)   /* most are, and need no more questions */
         CVL_UNROLL_ALL
         for (int i = 0; i < points; i++)
-            window->x[i] = cvl_vector_fetch(g->read, row->at + (row->point + i * run->tap) * run->read,
-                                            cvl_vector_size(type), vector);
+            x[i] = cvl_vector_fetch(g->read, row->at + (row->point + i * run->tap) * run->read, cvl_vector_size(type),
+                                    vector);
     else
         CVL_UNROLL_ALL
         for (int i = 0; i < points; i++) {
             const int here = row->point + i * run->tap;
-            window->x[i] = zeros;
+            x[i] = zeros;
             if (row->inside && cvl_dw_inside(here, run->extent))
-                window->x[i] = cvl_vector_fetch(g->read, row->at + here * run->read, cvl_vector_size(type), vector);
+                x[i] = cvl_vector_fetch(g->read, row->at + here * run->read, cvl_vector_size(type), vector);
         }
-    CVL_UNROLL_ALL
-    for (int j = 0; j < taps; j++)
-        cvl_vector_load(CVL_F32, g->w, row->w_at + j * run->w_step * g->k, vector, window->w[j]);
 }
 
-CVL_HD void cvl_dw_multiply(const struct cvl_dw_window *window, cvl_dtype type, int taps, int outs, int step,
-                            int vector, float (*sums)[CVL_DW_VECTOR_MOST])
+CVL_HD void cvl_dw_multiply(const struct cvl_dw_launch *g, const struct cvl_dw_line *run, cvl_dtype type, int w_at,
+                            const struct cvl_bits *x, int taps, int outs, int step, int vector,
+                            float (*sums)[CVL_DW_VECTOR_MOST])
 {
+    float w[CVL_DW_TAPS_MOST][CVL_DW_VECTOR_MOST];
+    CVL_UNROLL_ALL
+    for (int j = 0; j < taps; j++)
+        cvl_vector_load(CVL_F32, g->w, w_at + j * run->w_step * g->k, vector, w[j]);
     CVL_UNROLL_ALL
     for (int i = 0; i < (outs - 1) * step + taps; i++)
         CVL_UNROLL_ALL
         for (int e = 0; e < vector; e++) {
-            const float x = cvl_vector_element(type, &window->x[i], e);
+            const float point = cvl_vector_element(type, &x[i], e);
             CVL_UNROLL_ALL
             for (int j = 0; j < taps; j++)
                 if (i >= j && (i - j) % step == 0 && (i - j) / step < outs)
-                    sums[(i - j) / step][e] += x * window->w[j][e];
+                    sums[(i - j) / step][e] += point * w[j][e];
         }
 }
 
@@ -159,26 +156,30 @@ CVL_HD void cvl_dw_block(const struct cvl_dw_launch *g, const struct cvl_dw_part
                          float (*sums)[CVL_DW_VECTOR_MOST])
 {
     const struct cvl_dw_line *run = &p->run, *cross = &p->cross;
-    const int w_channel = g->divide > 1 ? spot->channel : from;
-    struct cvl_dw_window window[CVL_DW_ROWS_MOST];
+    const int w_channel = g->divide > 1 ? spot->channel : from, points = (outs - 1) * step + taps;
+    struct cvl_bits x[CVL_DW_ROWS_MOST][CVL_DW_POINTS_MOST];
+    struct cvl_dw_row row[CVL_DW_ROWS_MOST];
     CVL_UNROLL_ALL
     for (int r = 0; r < rows; r++) {
         const int tap = i + r < cross->taps ? i + r : cross->taps - 1;
         const int y = cross->first + spot->across * cross->step + tap * cross->tap;
-        struct cvl_dw_row row;
-        row.at = spot->n * g->read_n + from * g->read_channel + y * cross->read;
-        row.w_at = (cross->w + tap * cross->w_step + run->w + first * run->w_step) * g->k + w_channel;
-        row.point = run->first + spot->along * run->step + first * run->tap;
-        row.inside = i + r < cross->taps && cvl_dw_inside(y, cross->extent);
-        cvl_dw_fetch(g, run, type, &row, taps, (outs - 1) * step + taps, vector, &window[r]);
+        row[r].at = spot->n * g->read_n + from * g->read_channel + y * cross->read;
+        row[r].w_at = (cross->w + tap * cross->w_step + run->w + first * run->w_step) * g->k + w_channel;
+        row[r].point = run->first + spot->along * run->step + first * run->tap;
+        row[r].inside = i + r < cross->taps && cvl_dw_inside(y, cross->extent);
+        cvl_dw_fetch(g, run, type, &row[r], points, vector, x[r]);
     }
     CVL_UNROLL_ALL
     for (int r = 0; r < rows; r++)
-        cvl_dw_multiply(&window[r], type, taps, outs, step, vector, sums);
+        cvl_dw_multiply(g, run, type, row[r].w_at, x[r], taps, outs, step, vector, sums);
 }
 
-/* Short runs have the registers for several rows of taps at once. */
-CVL_HD int cvl_dw_rows_at_once(int taps, int outs) { return outs > 2 ? 1 : taps == 3 ? CVL_DW_ROWS_MOST : 2; }
+/* As many rows of taps as have registers for their points: 18 vectors. */
+CVL_HD int cvl_dw_rows_at_once(int taps, int outs, int step)
+{
+    const int rows = 18 / ((outs - 1) * step + taps);
+    return rows > CVL_DW_ROWS_MOST ? CVL_DW_ROWS_MOST : rows > 1 ? rows : 1;
+}
 
 CVL_HD void cvl_dw_store(const struct cvl_dw_launch *g, const struct cvl_dw_part *p, const struct cvl_dw_spot *spot,
                          int outs, int vector, float (*sums)[CVL_DW_VECTOR_MOST])
@@ -199,7 +200,7 @@ CVL_HD void cvl_dw_data_thread(const struct cvl_dw_launch *g, int part, int thre
 {
     const struct cvl_dw_part *p = &g->part[part];
     const struct cvl_dw_spot spot = cvl_dw_spot_of(g, p, thread);
-    const int rows = cvl_dw_rows_at_once(taps, outs);
+    const int rows = cvl_dw_rows_at_once(taps, outs, step);
     float sums[CVL_DW_OUTS_MOST][CVL_DW_VECTOR_MOST];
     if (spot.across >= p->cross.count)
         return;

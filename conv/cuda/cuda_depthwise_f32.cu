@@ -17,7 +17,7 @@ cvl_dw_pack_filter(const __grid_constant__ struct cvl_dw_pack pack)
 
 extern "C" int cvl_cuda_dw_pack(const struct cvl_dw_pack *pack, void *stream)
 {
-    const unsigned blocks = cvl_dw_blocks(pack->list.count, CVL_DW_THREADS);
+    const unsigned blocks = cvl_dw_blocks(pack->list.count);
     cvl_dw_pack_filter<<<blocks, CVL_DW_THREADS, 0, (cudaStream_t)stream>>>(*pack);
     return (int)cudaGetLastError();
 }

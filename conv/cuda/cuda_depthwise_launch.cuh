@@ -9,14 +9,11 @@
 
 enum { CVL_DW_THREADS = 128 };
 
-/* More neighbours share a cache, but for what needs many registers or has few blocks. */
-template <int OUTS> constexpr int cvl_dw_data_threads = OUTS == 4 ? 256 : CVL_DW_THREADS;
-
 template <int TYPE, int VECTOR, int TAPS, int OUTS, int STEP>
-static __global__ void __launch_bounds__(cvl_dw_data_threads<OUTS>)
+static __global__ void __launch_bounds__(CVL_DW_THREADS, 3)
 cvl_dw_data(const __grid_constant__ struct cvl_dw_launch g)
 {
-    const int part = blockIdx.y, thread = blockIdx.x * cvl_dw_data_threads<OUTS> + threadIdx.x;
+    const int part = blockIdx.y, thread = blockIdx.x * CVL_DW_THREADS + threadIdx.x;
     if (thread < g.part[part].threads)
         cvl_dw_data_thread(&g, part, thread, (cvl_dtype)TYPE, TAPS, OUTS, STEP, VECTOR);
 }
@@ -48,9 +45,9 @@ static __global__ void __launch_bounds__(CVL_DW_THREADS) cvl_dw_sum(const __grid
         cvl_dw_filter_sum(&g, index);
 }
 
-static unsigned cvl_dw_blocks(int threads, int each)
+static unsigned cvl_dw_blocks(int threads)
 {
-    return ((unsigned)threads + (unsigned)each - 1) / (unsigned)each;
+    return ((unsigned)threads + CVL_DW_THREADS - 1) / CVL_DW_THREADS;
 }
 
 template <int TYPE, int VECTOR, int TAPS, int OUTS, int STEP>
@@ -60,15 +57,15 @@ static int cvl_dw_launch_one(const struct cvl_dw_launch *g, bool filter, cudaStr
     for (int i = 0; i < g->parts; i++)
         most = g->part[i].threads > most ? g->part[i].threads : most;
     if (!filter) {
-        const dim3 blocks(cvl_dw_blocks(most, cvl_dw_data_threads<OUTS>), g->parts);
-        cvl_dw_data<TYPE, VECTOR, TAPS, OUTS, STEP><<<blocks, cvl_dw_data_threads<OUTS>, 0, stream>>>(*g);
+        const dim3 blocks(cvl_dw_blocks(most), g->parts);
+        cvl_dw_data<TYPE, VECTOR, TAPS, OUTS, STEP><<<blocks, CVL_DW_THREADS, 0, stream>>>(*g);
         return (int)cudaGetLastError();
     }
     cvl_dw_filter<TYPE, VECTOR, TAPS, OUTS, STEP>
-        <<<cvl_dw_blocks(most, CVL_DW_THREADS), CVL_DW_THREADS, 0, stream>>>(*g);
+        <<<cvl_dw_blocks(most), CVL_DW_THREADS, 0, stream>>>(*g);
     const cudaError_t error = cudaGetLastError();
     if (error == cudaSuccess)
-        cvl_dw_sum<<<cvl_dw_blocks(g->dw.count, CVL_DW_THREADS), CVL_DW_THREADS, 0, stream>>>(*g);
+        cvl_dw_sum<<<cvl_dw_blocks(g->dw.count), CVL_DW_THREADS, 0, stream>>>(*g);
     return (int)(error == cudaSuccess ? cudaGetLastError() : error);
 }
 
