@@ -128,16 +128,19 @@ passed=$((passed + 1))
 [ ! -x "$build/tests/describe-gpu" ] ||
     step describe-gpu 30 sh -c '"$1" >"$2"' sh "$build/tests/describe-gpu" "$out/device.json"
 
-# First layers are rare among random problems.
+# First layers are rare among random problems, so some are named.
 own=$("$bench" --list-algos | awk '$3 == "cuda" && $1 !~ /^cudnn/ { print $1 }')
 for algo in $own; do
-    step "oracle-$algo" 60 "$build/tests/test_oracle" --device cuda --algo "$algo" --problems 300 \
+    step "oracle-$algo" 60 "$build/tests/test_oracle" --device cuda --algo "$algo" --problems 300
+    step "named-$algo" 60 "$build/tests/test_oracle" --device cuda --algo "$algo" \
         --conv fwd:bf16:nhwc:n3c3h65w67k64r7s7:stride2:pad3:bias:relu \
         --conv fwd:f16:nhwc-nchw-kcrs:n2c3h34w131k70r3s3:pad1 \
         --conv fwd:bf16-bf16-f32:nhwc:n1c4h20w15k32r5s5:stride2x1:pad2:residual \
-        --conv fwd:f16:nhwc:n2c1h9w40k6r3s3:const
+        --conv fwd:f16:nhwc:n2c1h9w40k6r3s3:const --conv fwd:bf16:nhwc:n2c64h20w20k200r3s3:pad1:residual:silu \
+        --conv fwd:bf16:nhwc:n2c64h20w20k64r3s3:pad1:g64:residual:gelu \
+        --conv bwd_data:bf16:nhwc:n2c64h20w20k64r3s3:pad1:stride2 --conv bwd_filter:f16:nhwc:n2c64h20w20k64r3s3:pad1
 done
-step oracle-cudnn 60 "$build/tests/test_oracle" --device cuda --algo cudnn --problems 6 \
+step named-cudnn 60 "$build/tests/test_oracle" --device cuda --algo cudnn \
     --conv fwd:bf16:nhwc:n2c64h14w14k64r3s3:pad1 \
     --conv bwd_data:f32:nchw:n2c24h15w13k40r3s3:pad1:stride2 --conv bwd_filter:f16:nhwc:n2c32h14w14k64r3s3:pad1
 
