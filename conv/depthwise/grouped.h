@@ -50,11 +50,12 @@ struct cvl_group_bring {
     int          points, lanes;
 };
 
-/* A band of points of whole vectors that is brought while its first rows are summed up. */
+/* A band of points of whole vectors that is brought while its first rows are summed up. (What is moved on lies apart:
+ * neighbours are put together in a vector, to be stored, and that waits in line with the products.) */
 struct cvl_group_ahead {
     const float *from;
-    float       *to;
     ptrdiff_t    from_point;
+    float       *to;
     int          lanes;                /* of a point, and from one to the next in `to` */
     int          left, each;           /* points: that are to be brought, with each channel of a tile */
     int          columns;              /* points of a row */

@@ -26,17 +26,16 @@ CVL_INLINE int squares_of(const struct cvl_group_walk *walk, const struct shape 
 
 /* Pointers are moved by additions, which FORGET keeps: multiples of four strides, which the compiler makes of them, do
  * not fit into the registers, and fetching them took 3 % of the time. */
-CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape shape, const float *x, const float *w,
-                           vi index, unsigned inside, vf sums[TILE])
+CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape shape, ptrdiff_t x_column,
+                           ptrdiff_t w_column, const float *x, const float *w, vi index, unsigned inside, vf sums[TILE])
 {
     const int last = reach_of(COLUMNS, shape.stride, BLOCK) - 1;
     const int step = shape.pitch ? last + 1 : shape.stride == 1 ? 1 : 3;       /* inputs, with one addition */
     const struct place place = { .index = index };
-    const ptrdiff_t x_row = walk->rows.x, x_column = walk->columns.x, w_row = walk->rows.w, w_column = walk->columns.w;
     vf weights[BLOCK * BLOCK];
     FORGET(inside);
     CVL_UNROLL(16)
-    for (int i = 0; i < reach_of(shape.rows, shape.stride, BLOCK); i++, x += x_row) {
+    for (int i = 0; i < reach_of(shape.rows, shape.stride, BLOCK); i++) {
         if (i < BLOCK) {
             const float *tap = w;
             CVL_UNROLL(16)
@@ -45,13 +44,15 @@ CVL_INLINE void add_square(const struct cvl_group_walk *walk, const struct shape
                     FORGET(tap);
                 weights[i * BLOCK + v] = vf_load(tap);
             }
-            w += w_row;
+            w += shape.pitch ? BLOCK * VF_LANES : walk->rows.w;
             if (!shape.pitch)
                 FORGET(w);
         }
+        const float *at = x;
+        x += walk->rows.x;
+        FORGET(x);
         if (!INSIDE(inside, i))
             continue;
-        const float *at = x;
         CVL_UNROLL(16)
         for (int j = 0; j <= last; j++) {
             if (j > 0 && j % step == 0) {
@@ -78,45 +79,52 @@ CVL_INLINE bool lies_in_order(const struct cvl_group_walk *walk, ptrdiff_t pitch
         && walk->w_channel == BLOCK * BLOCK * VF_LANES;
 }
 
+/* Strides are read from memory where they are used: the compiler would keep them in vector registers, and moves from
+ * there wait in line with the products. */
+CVL_INLINE void sum_square(const struct cvl_group_sum *s, const struct shape shape, const float *x, unsigned inside,
+                           vf sums[TILE])
+{
+    const struct cvl_group_walk *walk = &s->walk;
+    const ptrdiff_t x_column = shape.pitch ? shape.pitch : walk->columns.x;
+    const ptrdiff_t w_column = shape.pitch ? VF_LANES : walk->columns.w;
+    const float *w = s->w;
+    vi index = shape.mode == CVL_GROUP_SHARED ? (vi)vf_load((const float *)walk->lookup) : (vi){ 0 };
+    CVL_UNROLL(16)
+    for (int i = 0; i < TILE; i++)
+        sums[i] = vf_zero();
+    for (int left = walk->channels; left > 0; left--) {
+        cvl_keep_in_memory(s);
+        if (s->ahead->left > 0)                            /* or each channel would work out how many */
+            bring(s->ahead, s->ahead->each);
+        add_square(walk, shape, x_column, w_column, x, w, index, inside, sums);
+        w += shape.pitch ? BLOCK * BLOCK * VF_LANES : walk->w_channel;
+        if (shape.mode == CVL_GROUP_SHARED)
+            index += 1;
+        else
+            x += walk->x_channel;
+    }
+}
+
+CVL_INLINE bool is_plain(const struct cvl_group_sum *s)
+{
+    return !s->finish.bias && !s->residual && s->finish.act == CVL_ACT_NONE && s->walk.lanes == VF_LANES;
+}
+
 CVL_INLINE void sum_squares(const struct cvl_group_sum *s, const struct shape shape, int t, int tiles)
 {
-    struct cvl_group_walk walk = s->walk;                  /* copies, which no store can change */
-    struct cvl_group_ahead ahead = *s->ahead;
-    if (shape.pitch) {
-        walk.columns.x = shape.pitch;
-        walk.columns.w = VF_LANES;
-        walk.rows.w = BLOCK * VF_LANES;
-        walk.w_channel = BLOCK * BLOCK * VF_LANES;
-    }
-    const int reach = reach_of(COLUMNS, shape.stride, BLOCK), row = walk.rows.origin;
-    const unsigned rows = inside_of(row, walk.rows.extent, 1, reach_of(shape.rows, shape.stride, BLOCK));
-    const bool plain = !s->finish.bias && !s->residual && s->finish.act == CVL_ACT_NONE && walk.lanes == VF_LANES;
-    int column = walk.columns.origin + t * shape.stride;
-    const float *from = walk.x + row * walk.rows.x + column * walk.columns.x;
-    for (; tiles > 0; tiles--, t += COLUMNS, column += COLUMNS * shape.stride) {
-        const unsigned inside = rows | (column >= 0 ? LEFT : 0) | (column + reach <= walk.columns.extent ? RIGHT : 0);
-        const float *x = from, *w = s->w;
-        vi index = shape.mode == CVL_GROUP_SHARED ? (vi)vf_load((const float *)walk.lookup) : (vi){ 0 };
+    const struct cvl_group_walk *walk = &s->walk;
+    const int reach = reach_of(COLUMNS, shape.stride, BLOCK);
+    const unsigned rows = inside_of(walk->rows.origin, walk->rows.extent, 1, reach_of(shape.rows, shape.stride, BLOCK));
+    for (const int end = t + tiles * COLUMNS; t < end; t += COLUMNS) {
+        const int column = walk->columns.origin + t * shape.stride;
+        const unsigned inside = rows | (column >= 0 ? LEFT : 0) | (column + reach <= walk->columns.extent ? RIGHT : 0);
         vf sums[TILE];
-        CVL_UNROLL(16)
-        for (int i = 0; i < TILE; i++)
-            sums[i] = vf_zero();
-        for (int channel = 0; channel < walk.channels; channel++, w += walk.w_channel) {
-            if (ahead.left > 0)                            /* or each channel would work out how many */
-                bring(&ahead, ahead.each);
-            add_square(&walk, shape, x, w, index, inside, sums);
-            if (shape.mode == CVL_GROUP_SHARED)
-                index += 1;
-            else
-                x += walk.x_channel;
-        }
-        if (plain)
+        sum_square(s, shape, walk->x + walk->rows.origin * walk->rows.x + column * walk->columns.x, inside, sums);
+        if (is_plain(s))
             store_tile(s, shape, t, true, sums);
         else
             finish_tile(s, shape, t, sums);
-        from += COLUMNS * shape.stride * walk.columns.x;
     }
-    *s->ahead = ahead;
 }
 
 /* Strides that the compiler knows save 2 % of the time at stride 2, and nothing at stride 1. */
