@@ -29,6 +29,7 @@ struct cvl_group_walk {
     struct cvl_group_axis rows, columns;
     const float          *x;                   /* at point (0, 0), channel 0 */
     ptrdiff_t             x_channel, w_channel;
+    ptrdiff_t             w_panel;             /* to the weights of the next vector of outputs */
     int                   channels;            /* that one output sums up */
     int                   lanes;               /* of the outputs that are stored */
     const int32_t        *lookup;              /* SHARED: (lanes), for channel 0 */
@@ -86,6 +87,15 @@ struct cvl_group_spread {
     struct cvl_group_finish finish;
 };
 
+/* Goes down to the next rows of outputs. */
+static inline void cvl_group_next_rows(struct cvl_group_sum *s, int rows)
+{
+    s->walk.rows.origin += rows * s->walk.rows.stride;
+    s->walk.rows.count -= rows;
+    s->out += rows * s->walk.rows.out;
+    s->residual = s->residual ? s->residual + rows * s->walk.rows.out : NULL;
+}
+
 struct cvl_group_kern {
     int    lanes, rows, columns;                     /* of a tile */
     void (*sum)(struct cvl_group_sum *sum);          /* is moved on */
@@ -104,6 +114,7 @@ struct cvl_group {
     const cvl_conv_desc                *desc;
     const struct cvl_group_kern        *kern;
     const struct cvl_group_kern        *quad;    /* sums all residue classes at once; or NULL */
+    const struct cvl_group_kern        *pair;    /* sums two panels at once; or NULL */
     const struct cvl_group_filter_kern *filter_kern;
     const struct cvl_group_move        *move;
     const int          *knob;

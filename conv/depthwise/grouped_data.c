@@ -42,6 +42,11 @@ size_t cvl_group_data_floats(const struct cvl_group *group)
     return (size_t)group->ctx->threads * (job.in_floats + job.out_floats);
 }
 
+static const struct cvl_group_kern *kern_of(const struct cvl_group *group)
+{
+    return group->quad ? group->quad : group->pair ? group->pair : group->kern;
+}
+
 /* What a task works on, and one panel of it. */
 struct block {
     int image, unit, panel;
@@ -64,6 +69,7 @@ static void start(const struct job *job, const struct block *block, struct cvl_g
     walk->columns.w = lanes;
     walk->rows.w = (ptrdiff_t)s * lanes;
     walk->w_channel = r * walk->rows.w;
+    walk->w_panel = walk->w_channel * group->in_channels;
     sum->ahead = block->ahead;
     sum->w = job->w + panel * group->in_channels * r * s * lanes;
     if (block->written) {
@@ -106,7 +112,7 @@ static void sum_rows(const struct job *job, const struct block *block, const str
             start(job, block, &sum);
             move(&sum, cvl_group_use(&sum.walk.rows, rows, run.first, run.last - run.first));
             move(&sum, cvl_group_use(&sum.walk.columns, &slide, 0, slide.count));
-            group->kern->sum(&sum);
+            kern_of(group)->sum(&sum);
         }
     }
 }
@@ -125,7 +131,7 @@ static void sum_quads(const struct job *job, const struct block *block)
     sum.walk.columns.origin = -desc->pad_left;
     sum.walk.columns.extent = group->columns.extent;
     sum.walk.columns.count = job->out_columns;
-    group->quad->sum(&sum);
+    kern_of(group)->sum(&sum);
 }
 
 static void sum_panel(const struct job *job, const struct block *block)
@@ -172,7 +178,7 @@ static void bring(const struct job *job, const struct block *block)
         group->move->bring(&all);
         return;
     }
-    const struct cvl_group_kern *kern = group->quad ? group->quad : group->kern;
+    const struct cvl_group_kern *kern = kern_of(group);
     const int tiles = cvl_divide_up(cvl_divide_up(block->rows, group->row_classes), kern->rows)
                     * cvl_divide_up(cvl_divide_up(job->out_columns, group->column_classes), kern->columns);
     ahead->from = all.from;
@@ -204,7 +210,7 @@ static void data_task(int task, int slot, void *arg)
         block.brought = bands;
         bring(job, &block);
     }
-    for (block.panel = 0; block.panel < group->panels; block.panel++) {
+    for (block.panel = 0; block.panel < group->panels; block.panel += group->pair ? 2 : 1) {
         sum_panel(job, &block);
         if (block.written)
             spread_panel(job, &block);

@@ -95,7 +95,7 @@ CVL_INLINE void sum_tile(const struct cvl_group_sum *s, const struct shape shape
                         add_block(s, with_block(shape, 1, 1), i, v, t, sums);
         }
     }
-    finish_tile(s, shape, t, sums);
+    finish_tile(s, shape, t, 0, sums);
 }
 
 /* Functions of their own: among the loops of other tiles their strides lose their registers. */
@@ -129,14 +129,6 @@ CVL_INLINE void sum_row(const struct cvl_group_sum *s, struct shape shape, int t
         sum_tile(s, with_tile(shape, 1, 1), t);
 }
 
-CVL_INLINE void next_rows(struct cvl_group_sum *s, int rows)
-{
-    s->walk.rows.origin += rows * s->walk.rows.stride;
-    s->walk.rows.count -= rows;
-    s->out += rows * s->walk.rows.out;
-    s->residual = s->residual ? s->residual + rows * s->walk.rows.out : NULL;
-}
-
 CVL_INLINE void sum_rows(const struct cvl_group_sum *s, const struct shape shape, sum_squares_fn *sum_whole)
 {
     for (int t = 0, left; (left = s->walk.columns.count - t) > 0; t += tile_of(left)) {
@@ -154,7 +146,7 @@ CVL_INLINE void sum_rows(const struct cvl_group_sum *s, const struct shape shape
             struct cvl_group_sum row = *s;
             for (int p = 0; p < cvl_min(ROWS, s->walk.rows.count); p++) {
                 sum_row(&row, shape, t);
-                next_rows(&row, 1);
+                cvl_group_next_rows(&row, 1);
             }
         }
     }
@@ -163,7 +155,7 @@ CVL_INLINE void sum_rows(const struct cvl_group_sum *s, const struct shape shape
 CVL_INLINE void sum_all(struct cvl_group_sum *s, const enum cvl_group_mode mode, const int stride,
                         sum_squares_fn *squares)
 {
-    for (; s->walk.rows.count > 0; next_rows(s, ROWS)) {
+    for (; s->walk.rows.count > 0; cvl_group_next_rows(s, ROWS)) {
         bring_rows(s, cvl_min(ROWS, s->walk.rows.count));
         sum_rows(s, (struct shape){ .mode = mode, .stride = stride }, squares);
     }

@@ -121,9 +121,9 @@ CVL_INLINE void sum_squares(const struct cvl_group_sum *s, const struct shape sh
         vf sums[TILE];
         sum_square(s, shape, walk->x + walk->rows.origin * walk->rows.x + column * walk->columns.x, inside, sums);
         if (is_plain(s))
-            store_tile(s, shape, t, true, sums);
+            store_tile(s, shape, t, 0, true, sums);
         else
-            finish_tile(s, shape, t, sums);
+            finish_tile(s, shape, t, 0, sums);
     }
 }
 

@@ -6,20 +6,33 @@
 #include <string.h>
 
 #define DECLARE(level) \
-    extern const struct cvl_group_kern cvl_group_kern_##level, cvl_group_quad_kern_##level; \
+    extern const struct cvl_group_kern cvl_group_kern_##level, cvl_group_quad_kern_##level, \
+                                       cvl_group_pair_kern_##level; \
     extern const struct cvl_group_move cvl_group_move_##level; \
     extern const struct cvl_group_filter_kern cvl_group_filter_kern_##level;
 CVL_ISA_LIST(DECLARE)
 #define ENTRY(level) &cvl_group_kern_##level,
 #define QUAD_ENTRY(level) &cvl_group_quad_kern_##level,
+#define PAIR_ENTRY(level) &cvl_group_pair_kern_##level,
 #define MOVE_ENTRY(level) &cvl_group_move_##level,
 #define FILTER_ENTRY(level) &cvl_group_filter_kern_##level,
 static const struct cvl_group_kern *const kerns[] = { CVL_ISA_LIST(ENTRY) };
 static const struct cvl_group_kern *const quad_kerns[] = { CVL_ISA_LIST(QUAD_ENTRY) };
+static const struct cvl_group_kern *const pair_kerns[] = { CVL_ISA_LIST(PAIR_ENTRY) };
 static const struct cvl_group_move *const moves[] = { CVL_ISA_LIST(MOVE_ENTRY) };
 static const struct cvl_group_filter_kern *const filter_kerns[] = { CVL_ISA_LIST(FILTER_ENTRY) };
 
 enum { BAND_FLOATS = 24 << 10, POINT_FLOATS = 128, TASKS = 16 };
+
+/* Whole pairs of vectors of one group that lie together, and three taps in each direction. */
+static bool has_pairs(const struct cvl_group *group)
+{
+    const cvl_conv_desc *desc = group->desc;
+    const bool strided = desc->stride_h > 1 || desc->stride_w > 1;
+    return pair_kerns[group->ctx->isa]->sum && group->mode == CVL_GROUP_ONE && group->out_last && group->whole
+        && group->panels % 2 == 0 && desc->r == 3 && desc->s == 3 && desc->stride_w <= 2
+        && (desc->pass == CVL_FWD || (desc->pass == CVL_BWD_DATA && !strided));
+}
 
 struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
@@ -45,6 +58,7 @@ struct cvl_group cvl_group_of(const cvl_ctx *ctx, const cvl_conv_desc *desc, con
     group.units = cvl_divide_up(desc->groups, group.unit_groups);
     group.panels = cvl_divide_up(group.unit_groups * group.out_channels, lanes);
     group.whole = desc->groups % group.unit_groups == 0 && group.unit_groups * group.out_channels % lanes == 0;
+    group.pair = has_pairs(&group) ? pair_kerns[ctx->isa] : NULL;
     group.row_classes = cvl_axis_classes(desc, true);
     group.column_classes = cvl_axis_classes(desc, false);
     group.rows = cvl_axis_of(desc, true, 0);
