@@ -4,8 +4,9 @@
  * Written channels lie along the lanes: of several whole groups, none padded to a vector, or of one larger group. A
  * tile of 2 x 7 outputs stays in registers beside the 3 x 3 weights of one channel; an input is loaded once for the six
  * products of a weight that it is part of, its lanes looking up the channel of their own group by one permutation. So
- * at stride 1 a permutation or a broadcast comes with 3.5 multiply-adds, at stride 2 with 1.7. BWD_FILTER is the dual:
- * a tile of y stays in registers, and nine totals. BWD_DATA of 3 x 3 taps and a stride of two sums its four residue
+ * at stride 1 a permutation or a broadcast comes with 3.5 multiply-adds, at stride 2 with 1.7. Where a group has whole
+ * pairs of vectors the tile is one row of two vectors (grouped_pair_kern.c). BWD_FILTER is the dual: a tile of y stays
+ * in registers, and nine totals. BWD_DATA of 3 x 3 taps and a stride of two sums its four residue
  * classes in one pass (grouped_quad_kern.c). Padding is skipped with its products.
  *
  * Memory: a band of rows of one unit for each thread, where x is planes or its points lie far apart (these are brought
@@ -116,6 +117,6 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 }
 
 const struct cvl_algo cvl_algo_grouped = {
-    .name = "grouped", .revision = 3, .device = CVL_CPU, .knobs = { "rows", "bring" }, .reject = reject,
+    .name = "grouped", .revision = 4, .device = CVL_CPU, .knobs = { "rows", "bring" }, .reject = reject,
     .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init, .pack = pack, .run = run,
 };

@@ -17,6 +17,11 @@ struct job {
     float                  *bands;
 };
 
+static const struct cvl_group_kern *kern_of(const struct cvl_group *group)
+{
+    return group->quad ? group->quad : group->pair ? group->pair : group->kern;
+}
+
 static struct job job_of(const struct cvl_group *group)
 {
     const bool backward = group->desc->pass == CVL_BWD_DATA;
@@ -32,7 +37,7 @@ static struct job job_of(const struct cvl_group *group)
     job.in_floats = cvl_group_band_floats(group, job.rows);
     if (!group->out_last)
         job.out_floats = (size_t)cvl_min(job.rows * job.row_step, job.out_rows) * (size_t)job.out_columns
-                       * (size_t)group->kern->lanes;
+                       * (size_t)kern_of(group)->lanes;
     return job;
 }
 
@@ -40,11 +45,6 @@ size_t cvl_group_data_floats(const struct cvl_group *group)
 {
     const struct job job = job_of(group);
     return (size_t)group->ctx->threads * (job.in_floats + job.out_floats);
-}
-
-static const struct cvl_group_kern *kern_of(const struct cvl_group *group)
-{
-    return group->quad ? group->quad : group->pair ? group->pair : group->kern;
 }
 
 /* What a task works on, and one panel of it. */
@@ -74,8 +74,8 @@ static void start(const struct job *job, const struct block *block, struct cvl_g
     sum->w = job->w + panel * group->in_channels * r * s * lanes;
     if (block->written) {
         walk->lanes = lanes;
-        walk->columns.out = lanes;
-        walk->rows.out = (ptrdiff_t)job->out_columns * lanes;
+        walk->columns.out = kern_of(group)->lanes;
+        walk->rows.out = (ptrdiff_t)job->out_columns * walk->columns.out;
         sum->out = block->written - block->first_row * walk->rows.out;
         sum->residual = NULL;
         sum->finish = (struct cvl_group_finish){ .act = CVL_ACT_NONE };
@@ -150,16 +150,17 @@ static void sum_panel(const struct job *job, const struct block *block)
     }
 }
 
-static void spread_panel(const struct job *job, const struct block *block)
+/* Lanes from `first` on of each point that was written. */
+static void spread_panel(const struct job *job, const struct block *block, int first)
 {
     const struct cvl_group *group = job->group;
-    const int lanes = group->kern->lanes;
-    const int channel = block->unit * group->unit_groups * group->out_channels + block->panel * lanes;
+    const int lanes = group->kern->lanes, panel = block->panel + first / lanes;
+    const int channel = block->unit * group->unit_groups * group->out_channels + panel * lanes;
     const ptrdiff_t at = cvl_offset(&group->out, block->image, channel, block->first_row, 0);
     struct cvl_group_spread spread = {
-        .to = job->out + at, .residual = job->residual ? job->residual + at : NULL, .from = block->written,
-        .to_point = group->out.at[3], .to_lane = group->out.at[1], .from_point = lanes,
-        .points = block->rows * job->out_columns, .lanes = cvl_group_panel_lanes(group, block->unit, block->panel),
+        .to = job->out + at, .residual = job->residual ? job->residual + at : NULL, .from = block->written + first,
+        .to_point = group->out.at[3], .to_lane = group->out.at[1], .from_point = kern_of(group)->lanes,
+        .points = block->rows * job->out_columns, .lanes = cvl_group_panel_lanes(group, block->unit, panel),
         .finish = job->finish,
     };
     if (job->finish.bias)
@@ -210,10 +211,11 @@ static void data_task(int task, int slot, void *arg)
         block.brought = bands;
         bring(job, &block);
     }
-    for (block.panel = 0; block.panel < group->panels; block.panel += group->pair ? 2 : 1) {
+    const int lanes = group->kern->lanes, width = kern_of(group)->lanes;
+    for (block.panel = 0; block.panel < group->panels; block.panel += width / lanes) {
         sum_panel(job, &block);
-        if (block.written)
-            spread_panel(job, &block);
+        for (int first = 0; block.written && first < width; first += lanes)
+            spread_panel(job, &block, first);
     }
 }
 

@@ -29,7 +29,7 @@ static bool has_pairs(const struct cvl_group *group)
 {
     const cvl_conv_desc *desc = group->desc;
     const bool strided = desc->stride_h > 1 || desc->stride_w > 1;
-    return pair_kerns[group->ctx->isa]->sum && group->mode == CVL_GROUP_ONE && group->out_last && group->whole
+    return pair_kerns[group->ctx->isa]->sum && group->mode == CVL_GROUP_ONE && group->whole
         && group->panels % 2 == 0 && desc->r == 3 && desc->s == 3 && desc->stride_w <= 2
         && (desc->pass == CVL_FWD || (desc->pass == CVL_BWD_DATA && !strided));
 }
