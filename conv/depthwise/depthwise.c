@@ -24,6 +24,7 @@
 #include "conv/depthwise/depthwise.h"
 #include "conv/depthwise/depthwise_strip.h"
 
+#include "base/alloc.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "conv/accuracy.h"
@@ -141,41 +142,52 @@ static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const stru
 
 static cvl_status init(cvl_plan *plan)
 {
-    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
     const int *knob = plan->variant.knob;
     if (knob[CVL_DW_TURN] > 2)
         return cvl_fail(CVL_ENOTFOUND, "turn is %d, expected 0 to 2", knob[CVL_DW_TURN]);
     for (int i = 0; plan->algo->knobs[i]; i++)
         if (knob[i] < 0 || knob[i] > 1 << 20)
             return cvl_fail(CVL_ENOTFOUND, "%s is %d, expected 0 to %d", plan->algo->knobs[i], knob[i], 1 << 20);
+    struct cvl_dw_state *state = cvl_alloc(sizeof *state);
+    if (!state)
+        return cvl_fail(CVL_ENOMEM, "no memory for a plan of %s", plan->candidate);
+    plan->state = state;
+    *state = (struct cvl_dw_state){ .dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant) };
     if (plan->desc.pass == CVL_BWD_FILTER) {
-        plan->workspace_bytes = cvl_dw_filter_workspace(&dw);
+        plan->workspace_bytes = cvl_dw_filter_workspace(&state->dw);
         return CVL_OK;
     }
-    const size_t packed_bytes = cvl_dw_packed_floats(&dw) * sizeof(float);
+    state->plan = cvl_dw_plan_of(&state->dw);
+    const size_t packed_bytes = cvl_dw_packed_floats(&state->dw) * sizeof(float);
     plan->packed_bytes = plan->desc.const_filter ? packed_bytes : 0;
     plan->packed_required = plan->desc.const_filter;
     snprintf(plan->packed_format, sizeof plan->packed_format, "panels");
     plan->workspace_bytes = (plan->desc.const_filter ? 0 : packed_bytes)
-                          + cvl_dw_plan_of(&dw).scratch_floats * sizeof(float) * (size_t)plan->ctx->threads;
+                          + state->plan.scratch_floats * sizeof(float) * (size_t)plan->ctx->threads;
     return CVL_OK;
 }
 
 static cvl_status pack(const cvl_plan *plan, const cvl_conv_args *args, void *packed)
 {
-    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
-    cvl_dw_pack(&dw, args->w, packed);
+    const struct cvl_dw_state *state = plan->state;
+    cvl_dw_pack(&state->dw, args->w, packed);
     return CVL_OK;
 }
 
 static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *workspace)
 {
-    const struct cvl_dw dw = cvl_dw_of(plan->ctx, &plan->desc, &plan->variant);
-    return plan->desc.pass == CVL_BWD_FILTER ? cvl_dw_filter(&dw, args, workspace) : cvl_dw_sum(&dw, args, workspace);
+    const struct cvl_dw_state *state = plan->state;
+    return plan->desc.pass == CVL_BWD_FILTER ? cvl_dw_filter(&state->dw, args, workspace)
+                                             : cvl_dw_sum(state, args, workspace);
+}
+
+static void fini(cvl_plan *plan)
+{
+    cvl_free(plan->state);
 }
 
 const struct cvl_algo cvl_algo_depthwise = {
-    .name = "depthwise", .revision = 4, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
+    .name = "depthwise", .revision = 5, .device = CVL_CPU, .knobs = { "rows", "panels", "turn" }, .reject = reject,
     .variants = variants, .estimate = estimate, .tolerance = cvl_dw_tolerance, .init = init,
-    .pack = pack, .run = run,
+    .pack = pack, .run = run, .fini = fini,
 };

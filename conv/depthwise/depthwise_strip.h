@@ -108,6 +108,11 @@ double             cvl_dw_sum_seconds(const struct cvl_dw *dw);   /* an estimate
 struct cvl_dw_rows { int in_first, in_last, out_first, out_last; };
 struct cvl_dw_rows cvl_dw_rows_of(const struct cvl_dw *dw, int first, int last);
 
-cvl_status cvl_dw_sum(const struct cvl_dw *dw, const cvl_conv_args *args, void *workspace);
+/* What a plan keeps: each thread reads it in each run, and would wait for what another core had just written. */
+struct cvl_dw_state {
+    struct cvl_dw      dw;
+    struct cvl_dw_plan plan;
+};
+cvl_status cvl_dw_sum(const struct cvl_dw_state *state, const cvl_conv_args *args, void *workspace);
 
 #endif

@@ -6,11 +6,12 @@
 #include "conv/depthwise/depthwise.h"
 #include "conv/depthwise/depthwise_strip.h"
 
+/* A cache line, which other cores fetch. */
 struct job {
-    const struct cvl_dw *dw;
-    const float         *in, *w, *bias, *residual;
-    float               *out, *scratch;
-    struct cvl_dw_plan   plan;
+    _Alignas(64) const struct cvl_dw *dw;
+    const struct cvl_dw_plan         *plan;
+    const float                      *in, *w, *bias, *residual;
+    float                            *out, *scratch;
 };
 
 /* What a task owns: positions of rows in each residue class. */
@@ -28,7 +29,7 @@ static ptrdiff_t panel_floats(const struct cvl_dw *dw)
 static struct cvl_dw_finish finish_of(const struct job *job, int channel, const float *out)
 {
     const cvl_epilogue *epi = &job->dw->desc->epi;
-    const bool later = job->plan.turns_out && job->residual;
+    const bool later = job->plan->turns_out && job->residual;
     return (struct cvl_dw_finish){
         .bias = job->bias ? job->bias + channel : NULL,
         .residual = job->residual && !later ? job->residual + (out - job->out) : NULL,
@@ -53,8 +54,8 @@ static struct cvl_dw_strip start_strip(const struct job *job, const struct block
                      .out = columns->out_step * out->column },
         .channels = dw->in_channels, .w_channel = dw->lanes,
         .lookup = dw->looks_up ? dw->lookup : NULL,
-        .x_ahead = job->plan.ahead ? job->plan.rows * rows->step * in->row : 0,
-        .out_ahead = job->plan.ahead ? job->plan.rows * rows->out_step * out->row : 0,
+        .x_ahead = job->plan->ahead ? job->plan->rows * rows->step * in->row : 0,
+        .out_ahead = job->plan->ahead ? job->plan->rows * rows->out_step * out->row : 0,
     };
 }
 
@@ -69,18 +70,18 @@ static void sum_strips(const struct job *job, const struct block *block, const s
     for (int t = 0; t < columns->count; t += strip.columns.count) {
         const ptrdiff_t at = (rows->out + block->first_row * rows->out_step) * out->row
                            + (columns->out + t * columns->out_step) * out->column;
-        strip.columns.count = cvl_min(job->plan.strip->tile, columns->count - t);
+        strip.columns.count = cvl_min(job->plan->strip->tile, columns->count - t);
         strip.columns.origin = columns->origin + t * columns->stride;
         for (int number = block->first_panel; number < block->last_panel; number++) {
             const struct cvl_dw_panel panel = cvl_dw_panel_of(dw, number);
-            const ptrdiff_t to = at + (job->plan.turns_out ? 0 : panel.first);
-            strip.x = x + (job->plan.turns_in ? 0 : panel.group * dw->in_channels);
+            const ptrdiff_t to = at + (job->plan->turns_out ? 0 : panel.first);
+            strip.x = x + (job->plan->turns_in ? 0 : panel.group * dw->in_channels);
             strip.w = w + number * panel_floats(dw);
             strip.out = out->base + to;
             strip.finish = finish_of(job, panel.first, strip.out);
             strip.lanes = panel.lanes;
             strip.x_lanes = dw->looks_up ? (panel.groups - 1) * dw->in_channels + 1 : panel.lanes;
-            job->plan.strip->strip(&strip);
+            job->plan->strip->strip(&strip);
         }
     }
 }
@@ -109,7 +110,7 @@ static void sum_quads(const struct job *job, const struct block *block, const st
     for (int number = block->first_panel; number < block->last_panel; number++) {
         const struct cvl_dw_panel panel = cvl_dw_panel_of(dw, number);
         float *to = out->base + first * out->row + panel.first;
-        job->plan.strip->strip(&(struct cvl_dw_strip){
+        job->plan->strip->strip(&(struct cvl_dw_strip){
             .rows = { .origin = -desc->pad_top - first, .extent = cvl_conv_p(desc), .x = in->row,
                       .w = desc->s * dw->lanes, .count = cvl_min(2 * block->last_row, desc->h) - first,
                       .out = out->row },
@@ -134,7 +135,7 @@ static void sum_turned(const struct job *job, const struct block *block, const s
                        float *scratch)
 {
     const struct cvl_dw *dw = job->dw;
-    const struct cvl_dw_plan *plan = &job->plan;
+    const struct cvl_dw_plan *plan = job->plan;
     const int lanes = dw->lanes, in_columns = plan->in_columns, out_columns = plan->out_columns;
     const struct cvl_dw_rows rows = cvl_dw_rows_of(dw, block->first_row, block->last_row);
     struct view from = *in, to = *out;
@@ -180,7 +181,7 @@ static void sum_band(const struct job *job, const struct block *block, const str
     const int channel = panel.first + lane, first = block->first_row, lanes = dw->lanes;
     const ptrdiff_t w_s = (ptrdiff_t)dw->in_channels * lanes, w_r = w_s * dw->desc->s;
     const ptrdiff_t at = channel * dw->out.at[1] + (rows->out + first * rows->out_step) * out->row + columns->out;
-    job->plan.band->band(&(struct cvl_dw_band){
+    job->plan->band->band(&(struct cvl_dw_band){
         .rows = { .origin = rows->origin + first * rows->stride, .stride = rows->stride, .tap = 1,
                   .extent = rows->extent, .taps = rows->taps, .count = cvl_min(block->last_row, rows->count) - first,
                   .x = rows->x_step * in->row, .w = rows->w_step * w_r, .out = rows->out_step * out->row },
@@ -208,7 +209,7 @@ static void sum_spread(const struct job *job, const struct block *block, const s
     const cvl_conv_desc *desc = dw->desc;
     const int channel = cvl_dw_panel_of(dw, block->first_panel).first, first = 2 * block->first_row;
     const ptrdiff_t at = channel * dw->out.at[1] + first * out->row;
-    job->plan.band->band(&(struct cvl_dw_band){
+    job->plan->band->band(&(struct cvl_dw_band){
         .rows = { .origin = -desc->pad_top - first, .extent = cvl_conv_p(desc), .x = in->row, .w = desc->s * dw->lanes,
                   .count = cvl_min(2 * block->last_row, desc->h) - first, .out = out->row },
         .columns = { .origin = -desc->pad_left, .extent = cvl_conv_q(desc), .count = desc->w, .w = dw->lanes },
@@ -244,7 +245,7 @@ static void sum_bands(const struct job *job, const struct block *block, const st
 static void data_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
-    const struct cvl_dw_plan *plan = &job->plan;
+    const struct cvl_dw_plan *plan = job->plan;
     const int place = task % (plan->row_blocks * plan->panel_blocks);
     const bool by_rows = job->dw->out.at[1] == 1;
     const int row = (by_rows ? place / plan->panel_blocks : place % plan->row_blocks) * plan->rows;
@@ -267,18 +268,20 @@ static void data_task(int task, int slot, void *arg)
         sum_classes(job, &block, &in, &out);
 }
 
-cvl_status cvl_dw_sum(const struct cvl_dw *dw, const cvl_conv_args *args, void *workspace)
+cvl_status cvl_dw_sum(const struct cvl_dw_state *state, const cvl_conv_args *args, void *workspace)
 {
+    const struct cvl_dw *dw = &state->dw;
+    const struct cvl_dw_plan *plan = &state->plan;
     const bool backward = dw->desc->pass == CVL_BWD_DATA;
     struct job job = {
-        .dw = dw, .in = backward ? args->y : args->x, .out = backward ? args->x : args->y, .bias = args->bias,
-        .residual = args->residual, .w = args->packed, .scratch = workspace, .plan = cvl_dw_plan_of(dw),
+        .dw = dw, .plan = plan, .in = backward ? args->y : args->x, .out = backward ? args->x : args->y, .bias = args->bias,
+        .residual = args->residual, .w = args->packed, .scratch = workspace,
     };
     if (!args->packed) {
         job.w = workspace;
         job.scratch += cvl_dw_packed_floats(dw);
         cvl_dw_pack(dw, args->w, workspace);
     }
-    cvl_parallel_for(dw->ctx, dw->desc->n * job.plan.row_blocks * job.plan.panel_blocks, data_task, &job);
+    cvl_parallel_for(dw->ctx, dw->desc->n * plan->row_blocks * plan->panel_blocks, data_task, &job);
     return CVL_OK;
 }
