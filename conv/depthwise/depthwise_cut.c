@@ -27,8 +27,11 @@ static const struct cvl_dw_band_kern *const narrow_kerns[] = { CVL_ISA_LIST(NARR
 static const struct cvl_dw_band_kern *const spread_kerns[] = { CVL_ISA_LIST(SPREAD_ENTRY) };
 static const struct cvl_dw_turn_kern *const turn_kerns[] = { CVL_ISA_LIST(TURN_ENTRY) };
 
-/* Tasks: enough of them, each worth its start. Rows that a task walks down: more gain nothing. */
-enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, TASK_ROWS = 28 };
+/* Tasks: enough of them, each worth its start. */
+enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, TASK_ROWS = CVL_DW_TASK_ROWS };
+
+/* Products of a thread that are worth a second share, for others to help with. */
+enum { SHARE_PRODUCTS = 1 << 22, SHARES_EACH = 8 };
 
 /* Images and a task's part of them, where the next part is fetched meanwhile. */
 enum { STREAM_BYTES = 12 << 20, STREAM_PART = 512 << 10 };
@@ -131,6 +134,19 @@ static bool streams(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
         && cvl_conv_bytes(dw->desc, CVL_X) + cvl_conv_bytes(dw->desc, CVL_Y) > STREAM_BYTES;
 }
 
+/* Points of channels: some whole rows for each thread. Half of the channels for each made the prefetchers of two cores
+ * fetch the other one's lines, to be fetched back (7x7 of 960 channels, cores without a cache in common: 14.7 for
+ * 7.1 us), and so did parts of a row. Rows that are asked for are blocks. */
+static int shares_of(const struct cvl_dw *dw, const struct cvl_dw_plan *plan, int count)
+{
+    const int threads = dw->ctx->threads;
+    if (threads == 1 || plan->bands || plan->turns_in || plan->turns_out || plan->ahead || plan->quads
+        || dw->variant.knob[CVL_DW_ROWS] || dw->variant.knob[CVL_DW_PANELS] || (double)dw->desc->n * count < threads)
+        return 0;
+    const double worth = cvl_conv_flops(dw->desc) / 2 / SHARE_PRODUCTS / threads;
+    return threads * cvl_max(1, worth < SHARES_EACH ? (int)worth : SHARES_EACH);
+}
+
 static int stream_rows(const struct cvl_dw *dw)
 {
     const int step = cvl_axis_of(dw->desc, true, 0).step, out_step = cvl_axis_of(dw->desc, true, 0).out_step;
@@ -165,13 +181,15 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
     plan.quads = !plan.bands && !plan.turns_in && !plan.turns_out && !plan.ahead && is_even_data(dw);
     if (plan.quads)
         plan.strip = quad_kerns[dw->ctx->isa];
+    plan.shares = shares_of(dw, &plan, count);
     if (plan.ahead)
         plan.rows = cvl_min(plan.rows, stream_rows(dw));
     plan.rows = cvl_min(knob[CVL_DW_ROWS] ? knob[CVL_DW_ROWS] : plan.rows, count);
     plan.row_blocks = cvl_divide_up(count, plan.rows);
     const double products = cvl_conv_flops(desc) / 2, worth = products / TASK_PRODUCTS / plan.row_blocks;
-    const int parts = cvl_divide_up(TASKS, cvl_max(1, desc->n) * plan.row_blocks);
-    plan.panels = cvl_divide_up(dw->panels, cvl_max(1, cvl_min(parts, worth < INT_MAX ? (int)worth : INT_MAX)));
+    const int most = cvl_divide_up(TASKS, cvl_max(1, desc->n) * plan.row_blocks);
+    const int parts = cvl_max(1, cvl_min(most, worth < INT_MAX ? (int)worth : INT_MAX));
+    plan.panels = cvl_divide_up(dw->panels, parts > 1 ? cvl_divide_up(parts, dw->ctx->threads) * dw->ctx->threads : 1);
     plan.panels = cvl_min(knob[CVL_DW_PANELS] ? knob[CVL_DW_PANELS] : plan.panels, dw->panels);
     plan.panel_blocks = cvl_divide_up(dw->panels, plan.panels);
     for (int first = 0; first < count; first += plan.rows) {
