@@ -40,6 +40,7 @@ CVL_INLINE void add_row(const struct cvl_group_walk *walk, const enum cvl_group_
     FORGET(inside);
     CVL_UNROLL(16)
     for (int m = 0; m <= cells; m++, x += walk->columns.x) {
+        FORGET(x);
         if (!INSIDE(inside, m))
             continue;
         const vf value = load_x(x, &place, shape);
@@ -61,17 +62,26 @@ CVL_INLINE void add_row(const struct cvl_group_walk *walk, const enum cvl_group_
     }
 }
 
-CVL_INLINE void add_cells(const struct cvl_group_walk *walk, const enum cvl_group_mode mode, const int cells,
-                          const struct cells *run, const float *w, struct cvl_group_ahead *ahead, vf sums[2][WIDTH])
+/* Strides are read from memory where they are used, as in grouped_squares.h. */
+CVL_INLINE void add_cells(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int cells,
+                          const struct cells *run, vf sums[2][WIDTH])
 {
-    const float *x = run->x;
+    const struct cvl_group_walk *walk = &s->walk;
+    const float *x = run->x, *w = s->w;
     vi index = mode == CVL_GROUP_SHARED ? (vi)vf_load((const float *)walk->lookup) : (vi){ 0 };
-    for (int channel = 0; channel < walk->channels; channel++, w += walk->w_channel) {
+    for (int left = walk->channels; left > 0; left--) {
+        const float *tap = w;
         vf weights[9];
-        bring(ahead, ahead->each);
+        cvl_keep_in_memory(s);
+        if (s->ahead->left > 0)
+            bring(s->ahead, s->ahead->each);
         CVL_UNROLL(16)
-        for (int i = 0; i < 9; i++)
-            weights[i] = vf_load(w + i / 3 * walk->rows.w + i % 3 * walk->columns.w);
+        for (int i = 0; i < 9; i++) {
+            weights[i] = vf_load(tap);
+            tap += i % 3 == 2 ? walk->rows.w - 2 * walk->columns.w : walk->columns.w;
+            FORGET(tap);
+        }
+        w += walk->w_channel;
         if (run->here)
             add_row(walk, mode, cells, run, x, index, true, weights, sums);
         if (run->next)
@@ -119,13 +129,11 @@ CVL_INLINE void finish_row(const struct cvl_group_sum *s, const int cells, const
 CVL_INLINE void sum_cells(const struct cvl_group_sum *s, const enum cvl_group_mode mode, const int cells, int i,
                           int first)
 {
-    const struct cvl_group_walk walk = s->walk;            /* copies, which no store can change */
-    const struct cvl_group_axis *rows = &walk.rows, *columns = &walk.columns;
-    struct cvl_group_ahead ahead = *s->ahead;
+    const struct cvl_group_axis *rows = &s->walk.rows, *columns = &s->walk.columns;
     const int row = 2 * i + 1 + rows->origin, column = 2 * first + 1 + columns->origin;
     const bool upper = row >= 0, lower = row + 1 < rows->count;
     const struct cells run = {
-        .x = walk.x + i * rows->x + first * columns->x,
+        .x = s->walk.x + i * rows->x + first * columns->x,
         .inside = inside_of(first, columns->extent, 1, cells + 1),
         .here = i >= 0 && i < rows->extent, .next = lower && i + 1 >= 0 && i + 1 < rows->extent,
         .from = cvl_max(0, -column), .to = cvl_min(2 * cells, columns->count - column),
@@ -135,12 +143,11 @@ CVL_INLINE void sum_cells(const struct cvl_group_sum *s, const enum cvl_group_mo
     CVL_UNROLL(16)
     for (int t = 0; t < WIDTH; t++)
         sums[0][t] = sums[1][t] = vf_zero();
-    add_cells(&walk, mode, cells, &run, s->w, &ahead, sums);
+    add_cells(s, mode, cells, &run, sums);
     if (upper)
         finish_row(s, cells, &run, at, sums[0]);
     if (lower)
         finish_row(s, cells, &run, at + rows->out, sums[1]);
-    *s->ahead = ahead;
 }
 
 CVL_INLINE void sum_all(const struct cvl_group_sum *s, const enum cvl_group_mode mode)
