@@ -139,8 +139,62 @@ CVL_INLINE void add_rows(const struct cvl_group_filter *f, const struct shape sh
     }
 }
 
+/* ---- a channel a lane under 3 x 3 taps: totals stay in registers from row to row ---- */
+
+/* Rows of y from p on. */
+CVL_INLINE void add_whole(const struct cvl_group_filter *f, const struct shape shape, int p, int t,
+                          vf sums[CHAINS_MAX * BLOCK * BLOCK])
+{
+    const struct cvl_group_walk *walk = &f->walk;
+    const struct place place = place_of(walk, shape, p * shape.stride, 0, t);
+    const float *from = f->y + p * walk->rows.out + t * walk->columns.out;
+    vf y[TILE];
+    CVL_UNROLL(40)
+    for (int i = 0; i < shape.rows; i++)
+        CVL_UNROLL(40)
+        for (int q = 0; q < shape.columns; q++)
+            y[i * COLUMNS + q] = vf_load(from + i * walk->rows.out + q * walk->columns.out);
+    if (place.rows_inside && place.columns_inside)
+        add_channel(shape, &place, y, sums);
+}
+
+CVL_INLINE void add_columns(const struct cvl_group_filter *f, const struct shape shape, int t)
+{
+    const struct cvl_group_walk *walk = &f->walk;
+    const int count = walk->rows.count;
+    vf sums[CHAINS_MAX * BLOCK * BLOCK];
+    CVL_UNROLL(40)
+    for (int i = 0; i < BLOCK * BLOCK; i++)
+        sums[i] = vf_load(f->totals + i / BLOCK * walk->rows.w + i % BLOCK * walk->columns.w);
+    for (int p = 0; p + ROWS <= count; p += ROWS)
+        add_whole(f, with_tile(shape, ROWS, shape.columns), p, t, sums);
+    if (count % ROWS != 0)
+        add_whole(f, with_tile(shape, 1, shape.columns), count - 1, t, sums);
+    CVL_UNROLL(40)
+    for (int i = 0; i < BLOCK * BLOCK; i++)
+        vf_store(f->totals + i / BLOCK * walk->rows.w + i % BLOCK * walk->columns.w, sums[i]);
+}
+
+CVL_INLINE void add_squares(const struct cvl_group_filter *f, const int stride)
+{
+    const struct shape shape = { .mode = CVL_GROUP_EACH, .stride = stride, .r = BLOCK, .s = BLOCK };
+    for (int t = 0, left; (left = f->walk.columns.count - t) > 0; t += tile_of(left))
+        if (left >= COLUMNS)
+            add_columns(f, with_tile(shape, ROWS, COLUMNS), t);
+        else if (left >= 4)
+            add_columns(f, with_tile(shape, ROWS, 4), t);
+        else
+            add_columns(f, with_tile(shape, ROWS, 1), t);
+}
+
 CVL_INLINE void add_all(struct cvl_group_filter *f, const enum cvl_group_mode mode, const int stride)
 {
+    const struct cvl_group_axis *rows = &f->walk.rows, *columns = &f->walk.columns;
+    if (mode == CVL_GROUP_EACH && stride != 0 && rows->stride == stride && rows->taps == BLOCK
+        && columns->taps == BLOCK && f->walk.channels == 1) {
+        add_squares(f, stride);
+        return;
+    }
     for (; f->walk.rows.count > 0; next_rows(f, ROWS))
         add_rows(f, (struct shape){ .mode = mode, .stride = stride });
 }
