@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * FWD and BWD_DATA of `depthwise`. A task owns a block of rows of some panels of channels of one image: strips of
- * columns with channels along the lanes, or bands of rows with columns along them. NCHW planes may be turned into
- * points of channels on the way in and back on the way out; so any mix of layouts is one of strips. */
+ * columns with channels along the lanes, or bands of rows with columns along them; of several threads that write points
+ * of channels each owns whole rows. NCHW planes may be turned into points of channels on the way in and back on the way
+ * out; so any mix of layouts is one of strips. */
 #include "base/threads.h"
 #include "conv/depthwise/depthwise.h"
 #include "conv/depthwise/depthwise_strip.h"
@@ -286,9 +287,9 @@ static void block_task(int task, int slot, void *arg)
     sum_block(job, &block, job->scratch + slot * plan->scratch_floats);
 }
 
-/* A share of the rows of all images. The upper ones walk up: a core that walks down fetches the rows to come, which
- * another one writes, and that one fetches them back (14x14 of 384 channels: 14.3 for 8.5 us). With a stride of two
- * what is written is less, and walking up costs as much. */
+/* A share of the rows of all images. The upper ones end walking up: a core that walks down fetches the rows to come,
+ * which another one writes, and that one fetches them back (14x14 of 384 channels: 14.3 for 8.5 us). With a stride of
+ * two what is written is less, and walking up costs as much. */
 static void share_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
@@ -300,7 +301,7 @@ static void share_task(int task, int slot, void *arg)
         count = least(least(end - at, rows - row), CVL_DW_TASK_ROWS);
         const struct block block = {
             .image = (int)(at / rows), .first_row = row, .last_row = row + (int)count, .last_panel = job->dw->panels,
-            .up = 2 * task < shares && axis.step == 1,
+            .up = at + count == end && 2 * task < shares && axis.step == 1,
         };
         sum_block(job, &block, NULL);
     }
