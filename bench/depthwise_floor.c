@@ -106,28 +106,41 @@ static void hand_over(int task, int slot, void *arg)
 enum what { LOOP, PLAN, WHATS };
 struct timing { double seconds[WHATS], line_s; };
 
-/* Medians, in turn. */
-static cvl_status measure(const cvl_ctx *ctx, const cvl_plan *plan, const cvl_conv_args *args, void *workspace,
-                          struct loop *loop, struct timing *timing)
+struct run {
+    const cvl_ctx       *ctx;
+    const cvl_plan      *plan;
+    const cvl_conv_args *args;
+    void                *workspace;
+    struct loop         *loop;
+};
+
+static cvl_status run_once(const struct run *run, enum what what)
+{
+    if (what == PLAN)
+        return cvl_plan_run(run->plan, run->args, run->workspace);
+    cvl_parallel_for(run->ctx, run->loop->threads, multiply_part, run->loop);
+    return CVL_OK;
+}
+
+/* Medians, in turn. Of two runs the second counts: the first one finds lines where the other work left them. */
+static cvl_status measure(const struct run *run, struct timing *timing)
 {
     static double samples[WHATS][SAMPLES], lines[SAMPLES];
     cvl_status status = CVL_OK;
-    loop->threads = cvl_ctx_threads(ctx);
-    for (int i = -2; i < SAMPLES && status == CVL_OK; i++) {   /* the first ones are the warm-up */
+    for (int i = 0; i < SAMPLES; i++) {
         struct handover handover = { .turn = 0 };
-        if (loop->threads == 2)
-            cvl_parallel_for(ctx, 2, hand_over, &handover);
-        const double start = cvl_now();
-        cvl_parallel_for(ctx, loop->threads, multiply_part, loop);
-        const double middle = cvl_now();
-        status = cvl_plan_run(plan, args, workspace);
-        if (i >= 0) {
-            samples[LOOP][i] = middle - start;
-            samples[PLAN][i] = cvl_now() - middle;
-            lines[i] = handover.seconds;
+        if (run->loop->threads == 2)
+            cvl_parallel_for(run->ctx, 2, hand_over, &handover);
+        lines[i] = handover.seconds;
+        for (enum what what = LOOP; what < WHATS && status == CVL_OK; what++) {
+            status = run_once(run, what);
+            const double start = cvl_now();
+            if (status == CVL_OK)
+                status = run_once(run, what);
+            samples[what][i] = cvl_now() - start;
         }
     }
-    for (int what = 0; what < WHATS; what++)
+    for (int what = 0; what < WHATS && status == CVL_OK; what++)
         timing->seconds[what] = cvl_stats_of(samples[what], SAMPLES).median;
     timing->line_s = cvl_stats_of(lines, SAMPLES).median;
     return status;
@@ -167,10 +180,10 @@ static cvl_status time_layer(cvl_ctx *ctx, const cvl_conv_desc *desc, struct tim
         const size_t x = cvl_conv_count(desc, CVL_X), y = cvl_conv_count(desc, CVL_Y);
         const double products = desc->r * desc->s * inside(desc, true) * inside(desc, false);
         struct loop loop = { .x = problem.args.x, .y = problem.args.y, .w = w, .blocks = y / BLOCK, .each = x / y,
-                             .products = is_depthwise(desc) ? products : 0 };
+                             .products = is_depthwise(desc) ? products : 0, .threads = cvl_ctx_threads(ctx) };
         cvl_conv_args args = problem.args;
         args.packed = packed;
-        status = measure(ctx, plan, &args, workspace, &loop, timing);
+        status = measure(&(struct run){ ctx, plan, &args, workspace, &loop }, timing);
     }
     cvl_free(packed);
     cvl_free(workspace);
