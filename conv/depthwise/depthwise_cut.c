@@ -136,8 +136,8 @@ static bool streams(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
 
 /* Points of channels: some whole rows for each thread. Half of the channels for each made the prefetchers of two cores
  * fetch the other one's lines, to be fetched back (7x7 of 960 channels, cores without a cache in common: 14.7 for
- * 7.1 us), and so did parts of a row. All channels of a row before the next row are written in order, but read x from the
- * second-level cache three times: half as long again. Rows that are asked for are blocks. */
+ * 7.1 us), and so did parts of a row. All channels of a row before the next row are written in order, but read x from
+ * the second-level cache three times: half as long again. Rows that are asked for are blocks. */
 static int shares_of(const struct cvl_dw *dw, const struct cvl_dw_plan *plan, int count)
 {
     const int threads = dw->ctx->threads;
