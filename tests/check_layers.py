@@ -12,8 +12,9 @@ LAYERS = ["base", "gemm", "conv", "tuner", "ops", "graph", "bench", "tests", "ex
 PROGRAMS = {"tests", "examples"}                   # side by side: none includes another
 ORACLE = "conv/reference/oracle.h"                 # what of a backend all may see
 # What tests may see of a backend, to run it where there is no GPU: index maps and the descriptions that cuDNN is given.
-TESTED = {"conv/cuda/" + name for name in ("cuda_depthwise_lists.h", "cuda_igemm_lists.h", "cuda_igemm_tile.h",
-                                           "cuda_mma_lanes.h", "cuda_stem_lists.h", "cudnn_graph.h")}
+TESTED = {"conv/cuda/" + name for name in ("cuda_depthwise_filter.h", "cuda_depthwise_lists.h", "cuda_igemm_cores.h",
+                                           "cuda_igemm_lists.h", "cuda_mma_lanes.h", "cuda_stem_lists.h",
+                                           "cudnn_graph.h")}
 LINES_MAX = 600
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 GENERATED = re.compile(r"output: *'([^']+\.h)'")   # by meson.build
