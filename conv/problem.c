@@ -9,9 +9,14 @@
 #include <math.h>
 #include <string.h>
 
+/* Tensors lie apart: a core that walks through one in steps of a row fetches the next step beyond its end too, ready to
+ * be written, and takes those lines from a core that reads them in whatever lies there. Where a filter did, two threads
+ * took 13 us for a depthwise layer of 7x7 and 960 channels, and take 5.8 like this. */
+enum { APART = 128 << 10 };
+
 static void *place_by_alloc(void *arg, size_t bytes, size_t element)
 {
-    return cvl_alloc(bytes);
+    return bytes > SIZE_MAX - APART ? NULL : cvl_alloc(bytes + APART);
 }
 
 static void free_by_alloc(void *arg, void *memory)
