@@ -7,6 +7,7 @@
 #include "base/random.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Tensors lie apart: a core that walks through one in steps of a row fetches the next step beyond its end too, ready to
