@@ -27,11 +27,9 @@ static const struct cvl_dw_band_kern *const narrow_kerns[] = { CVL_ISA_LIST(NARR
 static const struct cvl_dw_band_kern *const spread_kerns[] = { CVL_ISA_LIST(SPREAD_ENTRY) };
 static const struct cvl_dw_turn_kern *const turn_kerns[] = { CVL_ISA_LIST(TURN_ENTRY) };
 
-/* Tasks: enough of them, each worth its start. */
-enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, TASK_ROWS = CVL_DW_TASK_ROWS };
-
-/* Products of a thread that are worth a second share, for others to help with. */
-enum { SHARE_PRODUCTS = 1 << 22, SHARES_EACH = 8 };
+/* Tasks: enough of them, each worth its start. Rows that a task walks: more gain nothing. ROWS_PRODUCTS: of a task that
+ * has some of the channels of rows, whose lines another thread would fetch if it helped. */
+enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, ROWS_PRODUCTS = 1 << 18, TASK_ROWS = 28 };
 
 /* Images and a task's part of them, where the next part is fetched meanwhile. */
 enum { STREAM_BYTES = 12 << 20, STREAM_PART = 512 << 10 };
@@ -134,18 +132,23 @@ static bool streams(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
         && cvl_conv_bytes(dw->desc, CVL_X) + cvl_conv_bytes(dw->desc, CVL_Y) > STREAM_BYTES;
 }
 
-/* Points of channels: some whole rows for each thread. Half of the channels for each made the prefetchers of two cores
- * fetch the other one's lines, to be fetched back (7x7 of 960 channels, cores without a cache in common: 14.7 for
- * 7.1 us), and so did parts of a row. All channels of a row before the next row are written in order, but read x from
- * the second-level cache three times: half as long again. Rows that are asked for are blocks. */
-static int shares_of(const struct cvl_dw *dw, const struct cvl_dw_plan *plan, int count)
+/* Points of channels of one image are cut by rows, into an even number of blocks that two threads halve: half of the
+ * channels for each made the prefetchers of two cores fetch the other one's lines, to be fetched back (7x7 of 960
+ * channels, cores without a cache in common: 14.7 for 7.1 us), and so did parts of a row. All channels of a row before
+ * the next row are written in order, but read x from the second-level cache three times: half as long again. */
+static bool halves_rows(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
 {
-    const int threads = dw->ctx->threads;
-    if (threads == 1 || plan->bands || plan->turns_in || plan->turns_out || plan->ahead || plan->quads
-        || dw->variant.knob[CVL_DW_ROWS] || dw->variant.knob[CVL_DW_PANELS] || (double)dw->desc->n * count < threads)
-        return 0;
-    const double worth = cvl_conv_flops(dw->desc) / 2 / SHARE_PRODUCTS / threads;
-    return threads * cvl_max(1, worth < SHARES_EACH ? (int)worth : SHARES_EACH);
+    return dw->desc->n == 1 && !plan->bands && !plan->turns_in && !plan->turns_out && !plan->ahead && !plan->quads;
+}
+
+/* Parts of the channels, for each block of rows. */
+static int parts_of(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
+{
+    const double least = plan->halved ? ROWS_PRODUCTS : TASK_PRODUCTS;
+    const double worth = cvl_conv_flops(dw->desc) / 2 / least / plan->row_blocks;
+    const int most = cvl_divide_up(TASKS, cvl_max(1, dw->desc->n) * plan->row_blocks);
+    const int parts = cvl_max(1, cvl_min(most, worth < INT_MAX ? (int)worth : INT_MAX));
+    return parts > 1 && !plan->halved ? cvl_divide_up(parts, 2) * 2 : parts;   /* two threads halve them */
 }
 
 static int stream_rows(const struct cvl_dw *dw)
@@ -182,15 +185,14 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
     plan.quads = !plan.bands && !plan.turns_in && !plan.turns_out && !plan.ahead && is_even_data(dw);
     if (plan.quads)
         plan.strip = quad_kerns[dw->ctx->isa];
-    plan.shares = shares_of(dw, &plan, count);
+    plan.halved = halves_rows(dw, &plan);
+    if (plan.halved)
+        plan.rows = cvl_divide_up(count, 2 * cvl_divide_up(count, 2 * TASK_ROWS));
     if (plan.ahead)
         plan.rows = cvl_min(plan.rows, stream_rows(dw));
     plan.rows = cvl_min(knob[CVL_DW_ROWS] ? knob[CVL_DW_ROWS] : plan.rows, count);
     plan.row_blocks = cvl_divide_up(count, plan.rows);
-    const double products = cvl_conv_flops(desc) / 2, worth = products / TASK_PRODUCTS / plan.row_blocks;
-    const int most = cvl_divide_up(TASKS, cvl_max(1, desc->n) * plan.row_blocks);
-    const int parts = cvl_max(1, cvl_min(most, worth < INT_MAX ? (int)worth : INT_MAX));
-    plan.panels = cvl_divide_up(dw->panels, parts > 1 ? cvl_divide_up(parts, dw->ctx->threads) * dw->ctx->threads : 1);
+    plan.panels = cvl_divide_up(dw->panels, parts_of(dw, &plan));
     plan.panels = cvl_min(knob[CVL_DW_PANELS] ? knob[CVL_DW_PANELS] : plan.panels, dw->panels);
     plan.panel_blocks = cvl_divide_up(dw->panels, plan.panels);
     for (int first = 0; first < count; first += plan.rows) {

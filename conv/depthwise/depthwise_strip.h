@@ -75,8 +75,6 @@ struct cvl_dw_strip_kern {
 };
 /* Pairs of rows that a narrow plane may have (depthwise_narrow_kern.c). */
 enum { CVL_DW_PAIRS = 16 };
-/* Rows that a task walks down: more gain nothing. */
-enum { CVL_DW_TASK_ROWS = 28 };
 struct cvl_dw_band_kern {
     void (*band)(const struct cvl_dw_band *band);
 };
@@ -96,7 +94,7 @@ struct cvl_dw_plan {
     bool   bands;                                  /* else strips */
     bool   turns_in, turns_out;                    /* NCHW planes, into scratch and out of it */
     int    rows, panels, row_blocks, panel_blocks; /* in a task: positions of a residue class; how many tasks */
-    int    shares;                                 /* tasks that are cut where they lie in memory; else 0 */
+    bool   halved;                                 /* an even number of blocks of rows, the upper half walked up */
     int    in_rows, in_columns, out_rows, out_columns;   /* of what is turned at once */
     size_t scratch_floats;                         /* of a slot */
     bool   spreads;                                /* bands, of all residue classes at once (depthwise_spread_kern.c) */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * FWD and BWD_DATA of `depthwise`. A task owns a block of rows of some panels of channels of one image: strips of
- * columns with channels along the lanes, or bands of rows with columns along them; of several threads that write points
- * of channels each owns whole rows. NCHW planes may be turned into points of channels on the way in and back on the way
- * out; so any mix of layouts is one of strips. */
+ * columns with channels along the lanes, or bands of rows with columns along them. NCHW planes may be turned into
+ * points of channels on the way in and back on the way out; so any mix of layouts is one of strips. */
 #include "base/threads.h"
 #include "conv/depthwise/depthwise.h"
 #include "conv/depthwise/depthwise_strip.h"
@@ -250,8 +249,6 @@ static void sum_bands(const struct job *job, const struct block *block, const st
 
 /* ---- tasks ---- */
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static void sum_block(const struct job *job, const struct block *block, float *scratch)
 {
     const struct cvl_dw *dw = job->dw;
@@ -271,7 +268,9 @@ static void sum_block(const struct job *job, const struct block *block, float *s
 }
 
 /* Consecutive tasks, which one thread has as a rule, write what lies together: a plane after another, or rows of all
- * channels. */
+ * channels. The upper half of an image is walked up: a core that walks down fetches the rows to come, which another one
+ * writes, and that one fetches them back (14x14 of 384 channels: 14.3 for 8.5 us). With a stride of two what is written
+ * is less, and walking up costs as much. */
 static void block_task(int task, int slot, void *arg)
 {
     const struct job *job = arg;
@@ -283,28 +282,10 @@ static void block_task(int task, int slot, void *arg)
     const struct block block = {
         .image = task / (plan->row_blocks * plan->panel_blocks), .first_row = row, .last_row = row + plan->rows,
         .first_panel = panel, .last_panel = cvl_min(panel + plan->panels, job->dw->panels),
+        .up = plan->halved && 2 * row < plan->row_blocks * plan->rows
+            && cvl_axis_of(job->dw->desc, true, 0).step == 1,
     };
     sum_block(job, &block, job->scratch + slot * plan->scratch_floats);
-}
-
-/* A share of the rows of all images. The upper ones end walking up: a core that walks down fetches the rows to come,
- * which another one writes, and that one fetches them back (14x14 of 384 channels: 14.3 for 8.5 us). With a stride of
- * two what is written is less, and walking up costs as much. */
-static void share_task(int task, int slot, void *arg)
-{
-    const struct job *job = arg;
-    const struct cvl_axis axis = cvl_axis_of(job->dw->desc, true, 0);
-    const int64_t rows = cvl_max(1, axis.count), all = job->dw->desc->n * rows, shares = job->plan->shares;
-    const int64_t end = (all * (task + 1) + shares - 1) / shares;
-    for (int64_t at = (all * task + shares - 1) / shares, count; at < end; at += count) {
-        const int row = (int)(at % rows);
-        count = least(least(end - at, rows - row), CVL_DW_TASK_ROWS);
-        const struct block block = {
-            .image = (int)(at / rows), .first_row = row, .last_row = row + (int)count, .last_panel = job->dw->panels,
-            .up = at + count == end && 2 * task < shares && axis.step == 1,
-        };
-        sum_block(job, &block, NULL);
-    }
 }
 
 cvl_status cvl_dw_sum(const struct cvl_dw_state *state, const cvl_conv_args *args, void *workspace)
@@ -321,9 +302,6 @@ cvl_status cvl_dw_sum(const struct cvl_dw_state *state, const cvl_conv_args *arg
         job.scratch += cvl_dw_packed_floats(dw);
         cvl_dw_pack(dw, args->w, workspace);
     }
-    if (plan->shares > 0)
-        cvl_parallel_for(dw->ctx, plan->shares, share_task, &job);
-    else
-        cvl_parallel_for(dw->ctx, dw->desc->n * plan->row_blocks * plan->panel_blocks, block_task, &job);
+    cvl_parallel_for(dw->ctx, dw->desc->n * plan->row_blocks * plan->panel_blocks, block_task, &job);
     return CVL_OK;
 }
