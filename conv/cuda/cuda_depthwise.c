@@ -8,10 +8,10 @@
  * overhead direct convolutions", 2018.)
  *
  * NHWC: neighbouring threads have neighbouring vectors of channels, 16 bytes each, and run along columns. NCHW:
- * neighbouring threads have neighbouring columns and run along rows. Longer filters are cut into blocks of seven
- * taps. A run at stride 1 is of eight or two outputs, at stride 2 of four, with other strides and with dilation of
- * one. Padding is skipped, or zeros times a weight. BWD_DATA with a stride computes the residue classes of the image
- * each by itself.
+ * neighbouring threads have neighbouring columns and run along rows. Filters are cut into blocks of three, five or seven
+ * taps, and what is left into single ones. A run at stride 1 is of eight, four or two outputs, at stride 2 of four, with
+ * other strides and with dilation of one. Padding is skipped, or zeros times a weight. BWD_DATA with a stride computes
+ * the residue classes of the image each by itself.
  *
  * BWD_FILTER has two stages: each thread (NCHW: each warp) sums a block of taps over one of `slices` slices of the
  * pixels, and the slices are then summed in their order: the same bits in every run. Memory: slices x the filter in
@@ -100,10 +100,10 @@ static int variants(const cvl_ctx *ctx, const cvl_conv_desc *desc, struct cvl_va
     return made;
 }
 
-/* Bytes at three quarters of the copy rate, or loads and products of the run (assumed, not measured), and launches. */
+/* Bytes at 55 % of the copy rate, as an H100 measured, or loads and products of the run (assumed), and launches. */
 static double estimate(const cvl_ctx *ctx, const cvl_conv_desc *desc, const struct cvl_variant *variant)
 {
-    static const double launch_s = 2.5e-6, memory = 0.75, arithmetic = 0.4;
+    static const double launch_s = 2.5e-6, memory = 0.55, arithmetic = 0.4;
     struct cvl_dw_choice choice;
     if (choice_of(ctx, desc, variant, &choice) != CVL_OK)
         return INFINITY;
@@ -189,7 +189,7 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 
 extern const struct cvl_algo cvl_algo_cuda_depthwise;
 const struct cvl_algo cvl_algo_cuda_depthwise = {
-    .name = "cuda-depthwise", .revision = 1, .device = CVL_CUDA, .knobs = { "run", "slices" }, .reject = reject,
+    .name = "cuda-depthwise", .revision = 2, .device = CVL_CUDA, .knobs = { "run", "slices" }, .reject = reject,
     .variants = variants, .estimate = estimate, .tolerance = tolerance, .init = init, .pack = pack, .run = run,
     .fini = fini,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The implicit GEMM on tensor cores by mma.sync (sm_80 and later): tf32, bf16 and f16 in, f32 sums. A warp multiplies
- * up to 64 x 64: 32 products from 8 fragments. The kernels of one type, each with its tiles by rows or by columns: a
+ * up to 64 x 32: 16 products from 6 fragments. The kernels of one type, each with its tiles by rows or by columns: a
  * choice inside of the loop would keep fragments from being loaded ahead. */
 #ifndef CONV_CUDA_CUDA_IGEMM_TENSOR_CUH
 #define CONV_CUDA_CUDA_IGEMM_TENSOR_CUH

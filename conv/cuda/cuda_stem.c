@@ -120,6 +120,6 @@ static cvl_status run(const cvl_plan *plan, const cvl_conv_args *args, void *wor
 
 extern const struct cvl_algo cvl_algo_cuda_stem;
 const struct cvl_algo cvl_algo_cuda_stem = {
-    .name = "cuda-stem", .revision = 1, .device = CVL_CUDA, .finite_only = finite_only, .reject = reject,
+    .name = "cuda-stem", .revision = 2, .device = CVL_CUDA, .finite_only = finite_only, .reject = reject,
     .estimate = estimate, .tolerance = tolerance, .init = init, .pack = pack, .run = run,
 };
