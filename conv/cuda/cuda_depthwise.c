@@ -10,8 +10,8 @@
  * NHWC: neighbouring threads have neighbouring vectors of channels, 16 bytes each, and run along columns. NCHW:
  * neighbouring threads have neighbouring columns and run along rows. Filters are cut into blocks of three, five or
  * seven taps, and what is left into single ones. A run at stride 1 is of eight, four or two outputs, at stride 2 of
- * four, with other strides and with dilation of one. Padding is skipped, or zeros times a weight. BWD_DATA with a stride
- * computes the residue classes of the image each by itself.
+ * four, with other strides and with dilation of one. Padding is skipped, or zeros times a weight. BWD_DATA with a
+ * stride computes the residue classes of the image each by itself.
  *
  * BWD_FILTER has two stages: each thread (NCHW: each warp) sums a block of taps over one of `slices` slices of the
  * pixels, and the slices are then summed in their order: the same bits in every run. Memory: slices x the filter in
