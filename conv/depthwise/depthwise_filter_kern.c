@@ -75,17 +75,23 @@ CVL_INLINE void add_block(const struct cvl_group_filter *f, const struct shape s
     }
 }
 
+/* The outputs of a tile. */
+CVL_INLINE void load_tile(const struct cvl_group_walk *walk, const struct shape shape, const float *from, vf y[TILE])
+{
+    CVL_UNROLL(40)
+    for (int p = 0; p < shape.rows; p++)
+        CVL_UNROLL(40)
+        for (int q = 0; q < shape.columns; q++)
+            y[p * COLUMNS + q] = vf_load(from + p * walk->rows.out + q * walk->columns.out);
+}
+
 CVL_INLINE void add_tile(const struct cvl_group_filter *f, const struct shape shape, int t)
 {
     const struct cvl_group_walk *walk = &f->walk;
     const bool square = shape.rows > 1 && shape.stride != 0 && walk->rows.stride == shape.stride;
     const float *from = f->y + t * walk->columns.out;
     vf y[TILE];
-    CVL_UNROLL(40)
-    for (int p = 0; p < shape.rows; p++)
-        CVL_UNROLL(40)
-        for (int q = 0; q < shape.columns; q++)
-            y[p * COLUMNS + q] = vf_load(from + p * walk->rows.out + q * walk->columns.out);
+    load_tile(walk, shape, from, y);
     for (int r = 0, tall; r < walk->rows.taps; r += tall) {
         tall = square && walk->rows.taps - r >= BLOCK ? BLOCK : 1;
         for (int v = 0, wide; v < walk->columns.taps; v += wide) {
@@ -149,11 +155,7 @@ CVL_INLINE void add_whole(const struct cvl_group_filter *f, const struct shape s
     const struct place place = place_of(walk, shape, p * shape.stride, 0, t);
     const float *from = f->y + p * walk->rows.out + t * walk->columns.out;
     vf y[TILE];
-    CVL_UNROLL(40)
-    for (int i = 0; i < shape.rows; i++)
-        CVL_UNROLL(40)
-        for (int q = 0; q < shape.columns; q++)
-            y[i * COLUMNS + q] = vf_load(from + i * walk->rows.out + q * walk->columns.out);
+    load_tile(walk, shape, from, y);
     if (place.rows_inside && place.columns_inside)
         add_channel(shape, &place, y, sums);
 }
