@@ -29,7 +29,7 @@ static const struct cvl_dw_turn_kern *const turn_kerns[] = { CVL_ISA_LIST(TURN_E
 
 /* Tasks: enough of them, each worth its start. Rows that a task walks: more gain nothing. ROWS_PRODUCTS: of a task that
  * has some of the channels of rows, whose lines another thread would fetch if it helped. */
-enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, ROWS_PRODUCTS = 1 << 18, TASK_ROWS = 28 };
+enum { TASKS = 32, TASK_PRODUCTS = 1 << 16, ROWS_PRODUCTS = 1 << 18, TASK_ROWS = 28, LOW = 14 };
 
 /* Images and a task's part of them, where the next part is fetched meanwhile. */
 enum { STREAM_BYTES = 12 << 20, STREAM_PART = 512 << 10 };
@@ -135,10 +135,12 @@ static bool streams(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
 /* Points of channels of one image are cut by rows, into an even number of blocks that two threads halve: half of the
  * channels for each made the prefetchers of two cores fetch the other one's lines, to be fetched back (7x7 of 960
  * channels, cores without a cache in common: 14.7 for 7.1 us), and so did parts of a row. All channels of a row before
- * the next row are written in order, but read x from the second-level cache three times: half as long again. */
-static bool halves_rows(const struct cvl_dw *dw, const struct cvl_dw_plan *plan)
+ * the next row are written in order, but read x from the second-level cache three times: half as long again. Between
+ * LOW and TASK_ROWS rows one thread takes 5 % longer for two blocks, and two threads as long either way. */
+static bool halves_rows(const struct cvl_dw *dw, const struct cvl_dw_plan *plan, int count)
 {
-    return dw->desc->n == 1 && !plan->bands && !plan->turns_in && !plan->turns_out && !plan->ahead && !plan->quads;
+    const bool points = !plan->bands && !plan->turns_in && !plan->turns_out;
+    return dw->desc->n == 1 && (count <= LOW || count > TASK_ROWS) && points && !plan->ahead && !plan->quads;
 }
 
 /* Parts of the channels, for each block of rows. */
@@ -185,7 +187,7 @@ struct cvl_dw_plan cvl_dw_plan_of(const struct cvl_dw *dw)
     plan.quads = !plan.bands && !plan.turns_in && !plan.turns_out && !plan.ahead && is_even_data(dw);
     if (plan.quads)
         plan.strip = quad_kerns[dw->ctx->isa];
-    plan.halved = halves_rows(dw, &plan);
+    plan.halved = halves_rows(dw, &plan, count);
     if (plan.halved)
         plan.rows = cvl_divide_up(count, 2 * cvl_divide_up(count, 2 * TASK_ROWS));
     if (plan.ahead)
